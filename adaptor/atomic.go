@@ -1,0 +1,193 @@
+package adaptor
+
+import (
+	"context"
+	"time"
+
+	"github.com/zelt-go/kv/adaptor/driver"
+)
+
+// AtomicKVStore is a [KVStore] with operations that read and write in one atomic
+// step: one round trip to a server, in one order with all other operations on that
+// key. It is itself an [AtomicKVAdaptor]. A nil or zero AtomicKVStore is valid; all
+// that it does is ErrStoreOperationFailed.
+type AtomicKVStore struct {
+	KVStore
+	atomic driver.AtomicStore
+	opener driver.AtomicOpener
+}
+
+func openAtomicStore(backend driver.AtomicOpener, parent []string, name string) (*AtomicKVStore, error) {
+	if backend == nil {
+		return nil, failure(opNamespace, parent, "", CodeStoreOperationFailed, errNoBackend)
+	}
+	path, store, err := open(backend.OpenAtomic, parent, name)
+	if err != nil {
+		return nil, err
+	}
+	return &AtomicKVStore{KVStore{path, store, plainOpener{backend}}, store, backend}, nil
+}
+
+// plainOpener opens the children of an AtomicKVStore that is used as a KVStore.
+type plainOpener struct{ driver.AtomicOpener }
+
+func (o plainOpener) Open(path []string) (driver.Store, error) { return o.OpenAtomic(path) }
+
+// Namespace returns the child of the given name; see [AtomicKVAdaptor].
+func (s *AtomicKVStore) Namespace(name string) (*AtomicKVStore, error) {
+	if s == nil || s.atomic == nil {
+		return nil, s.plain().fail(opNamespace, "", errNoStore)
+	}
+	return openAtomicStore(s.opener, s.path, name)
+}
+
+// Incr adds by to the counter at key and returns the sum. A missing counter is 0,
+// and only the call that creates it sets its time to live (WithTTL): later calls
+// never move the deadline. The value must be the plain decimal text of an int64, as
+// Set writes an int; anything else, and a sum beyond int64, is ErrInvalidValue and
+// changes nothing. ErrInvalidTTL: see [WithTTL] and [WithKeepTTL].
+func (s *AtomicKVStore) Incr(ctx context.Context, key string, by int64, opts ...Option) (int64, error) {
+	sum, _, err := s.incr(ctx, opIncr, key, by, opts)
+	return sum, err
+}
+
+// IncrTTL is Incr and TTL in one atomic step. A ttl of 0 means that the counter
+// never expires.
+func (s *AtomicKVStore) IncrTTL(ctx context.Context, key string, by int64, opts ...Option) (sum int64, ttl time.Duration, err error) {
+	return s.incr(ctx, opIncrTTL, key, by, opts)
+}
+
+func (s *AtomicKVStore) incr(ctx context.Context, op, key string, by int64, opts []Option) (int64, time.Duration, error) {
+	p := s.plain()
+	ttl, err := p.writeTTL(op, key, opts, false)
+	if err != nil {
+		return 0, 0, err
+	}
+	if err := s.ready(ctx, op, key); err != nil {
+		return 0, 0, err
+	}
+	sum, left, err := s.atomic.Incr(ctx, key, by, ttl)
+	if err != nil {
+		return 0, 0, p.fail(op, key, err)
+	}
+	return sum, shownTTL(left), nil
+}
+
+// SetNX stores value at key if the key is missing, and reports whether it did. An
+// existing entry stays as it is, its time to live too. ErrInvalidValue: JSON can't
+// hold value. ErrInvalidTTL: see [WithTTL] and [WithKeepTTL].
+func (s *AtomicKVStore) SetNX(ctx context.Context, key string, value any, opts ...Option) (bool, error) {
+	p := s.plain()
+	ttl, err := p.writeTTL(opSetNX, key, opts, false)
+	if err != nil {
+		return false, err
+	}
+	if err := s.ready(ctx, opSetNX, key); err != nil {
+		return false, err
+	}
+	text, err := p.encode(opSetNX, key, value)
+	if err != nil {
+		return false, err
+	}
+	stored, err := s.atomic.SetNX(ctx, key, text, ttl)
+	if err != nil {
+		return false, p.fail(opSetNX, key, err)
+	}
+	return stored, nil
+}
+
+// CompareAndSwap replaces the value at key by new if it is old, and reports whether
+// it did. What is compared is JSON text: nil is null, not "missing", and text that
+// another language wrote with spaces differs. The time to live is replaced as Set
+// does: without WithTTL the entry never expires; WithKeepTTL keeps its deadline.
+// ErrInvalidValue: JSON can't hold old or new. ErrInvalidTTL: see [WithTTL].
+func (s *AtomicKVStore) CompareAndSwap(ctx context.Context, key string, old, new any, opts ...Option) (bool, error) {
+	p := s.plain()
+	ttl, err := p.writeTTL(opCompareAndSwap, key, opts, true)
+	if err != nil {
+		return false, err
+	}
+	if err := s.ready(ctx, opCompareAndSwap, key); err != nil {
+		return false, err
+	}
+	oldText, err := p.encode(opCompareAndSwap, key, old)
+	if err != nil {
+		return false, err
+	}
+	newText, err := p.encode(opCompareAndSwap, key, new)
+	if err != nil {
+		return false, err
+	}
+	swapped, err := s.atomic.CompareAndSwap(ctx, key, oldText, newText, ttl)
+	if err != nil {
+		return false, p.fail(opCompareAndSwap, key, err)
+	}
+	return swapped, nil
+}
+
+// CompareAndDelete removes key if its value is old, and reports whether it did. It
+// compares as CompareAndSwap does. ErrInvalidValue: JSON can't hold old.
+func (s *AtomicKVStore) CompareAndDelete(ctx context.Context, key string, old any) (bool, error) {
+	p := s.plain()
+	if err := s.ready(ctx, opCompareAndDelete, key); err != nil {
+		return false, err
+	}
+	text, err := p.encode(opCompareAndDelete, key, old)
+	if err != nil {
+		return false, err
+	}
+	deleted, err := s.atomic.CompareAndDelete(ctx, key, text)
+	if err != nil {
+		return false, p.fail(opCompareAndDelete, key, err)
+	}
+	return deleted, nil
+}
+
+// plain is the store without the atomic operations; nil for a nil store, on which
+// Go's promotion of the embedded methods would panic. That is also why the methods
+// below are written out.
+func (s *AtomicKVStore) plain() *KVStore {
+	if s == nil {
+		return nil
+	}
+	return &s.KVStore
+}
+
+// ready is KVStore.ready; a store may also lack its atomic half, since KVStore is an
+// exported field that anybody can fill.
+func (s *AtomicKVStore) ready(ctx context.Context, op, key string) error {
+	if s == nil || s.atomic == nil {
+		return s.plain().fail(op, key, errNoStore)
+	}
+	return s.KVStore.ready(ctx, op, key)
+}
+
+// GetRaw is [KVStore.GetRaw].
+func (s *AtomicKVStore) GetRaw(ctx context.Context, key string) (value []byte, found bool, err error) {
+	return s.plain().GetRaw(ctx, key)
+}
+
+// Set is [KVStore.Set].
+func (s *AtomicKVStore) Set(ctx context.Context, key string, value any, opts ...Option) error {
+	return s.plain().Set(ctx, key, value, opts...)
+}
+
+// Del is [KVStore.Del].
+func (s *AtomicKVStore) Del(ctx context.Context, key string) error {
+	return s.plain().Del(ctx, key)
+}
+
+// Has is [KVStore.Has].
+func (s *AtomicKVStore) Has(ctx context.Context, key string) (bool, error) {
+	return s.plain().Has(ctx, key)
+}
+
+// Expire is [KVStore.Expire].
+func (s *AtomicKVStore) Expire(ctx context.Context, key string, ttl time.Duration) (bool, error) {
+	return s.plain().Expire(ctx, key, ttl)
+}
+
+// TTL is [KVStore.TTL].
+func (s *AtomicKVStore) TTL(ctx context.Context, key string) (ttl time.Duration, found bool, err error) {
+	return s.plain().TTL(ctx, key)
+}

@@ -1,0 +1,37 @@
+package driver
+
+import "strings"
+
+// Key returns the physical key of (path, key) for a backend with one flat key
+// space: the segments joined by "/", then ":", then the key as it is, such as
+// "cache:user:42" and "sessions/admin:abc". In a segment the bytes % / : { }
+// are written %25 %2F %3A %7B %7D, so the first ":" ends the path, pairs that
+// differ have keys that differ, and a {hash tag} of Redis Cluster can only come
+// from the key.
+func Key(path []string, key string) string {
+	n := len(path) + len(key)
+	plain := true
+	for _, segment := range path {
+		n += len(segment)
+		plain = plain && !strings.ContainsAny(segment, escaped)
+	}
+	var b strings.Builder
+	b.Grow(n)
+	for i, segment := range path {
+		if i > 0 {
+			b.WriteByte('/')
+		}
+		if plain {
+			b.WriteString(segment)
+		} else {
+			escaper.WriteString(&b, segment)
+		}
+	}
+	b.WriteByte(':')
+	b.WriteString(key)
+	return b.String()
+}
+
+const escaped = "%/:{}"
+
+var escaper = strings.NewReplacer("%", "%25", "/", "%2F", ":", "%3A", "{", "%7B", "}", "%7D")

@@ -1,0 +1,207 @@
+package adaptor
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/zelt-go/kv/adaptor/driver"
+	"github.com/zelt-go/kv/internal/codec"
+)
+
+// KVStore is one namespace of a backend. It is made by Namespace, and is itself a
+// [KVAdaptor], whose namespaces are its children. It may be used by many
+// goroutines at once and may be copied. A nil or zero KVStore is valid; all that
+// it does is ErrStoreOperationFailed.
+//
+// An operation whose context is done fails with ErrStoreOperationFailed around the
+// context's error, before anything happens.
+type KVStore struct {
+	path    []string
+	store   driver.Store
+	backend driver.Opener
+}
+
+func openStore(backend driver.Opener, parent []string, name string) (*KVStore, error) {
+	if backend == nil {
+		return nil, failure(opNamespace, parent, "", CodeStoreOperationFailed, errNoBackend)
+	}
+	path, store, err := open(backend.Open, parent, name)
+	if err != nil {
+		return nil, err
+	}
+	return &KVStore{path, store, backend}, nil
+}
+
+// open opens the child of parent through a backend's Open or OpenAtomic.
+func open[S driver.Store](openPath func([]string) (S, error), parent []string, name string) (path []string, store S, err error) {
+	if path, err = childPath(parent, name); err != nil {
+		return nil, store, err
+	}
+	store, err = openPath(path)
+	if err == nil && any(store) == nil {
+		err = errNoBackend
+	}
+	if err != nil {
+		return nil, store, driverFailure(opNamespace, parent, "", err)
+	}
+	return path, store, nil
+}
+
+// childPath appends a copy of name, which may share memory with a request buffer.
+func childPath(parent []string, name string) ([]string, error) {
+	if name == "" {
+		return nil, failure(opNamespace, parent, "", CodeEmptyNamespace, errEmptyName)
+	}
+	return append(slices.Clip(parent), strings.Clone(name)), nil
+}
+
+// errEmptyName is the cause of EMPTY_NAMESPACE.
+var errEmptyName = driver.Reason(errors.New("kv: empty name"), "a namespace needs a name that is not empty")
+
+// Namespace returns the child of the given name; see [KVAdaptor].
+func (s *KVStore) Namespace(name string) (*KVStore, error) {
+	if s == nil || s.store == nil {
+		return nil, s.fail(opNamespace, "", errNoStore)
+	}
+	return openStore(s.backend, s.path, name)
+}
+
+// GetRaw returns the JSON text at key as it is stored. found is false, and err nil,
+// if there is none. The caller owns the slice. What another program stored in a
+// shared server is not checked here, but by [Get].
+func (s *KVStore) GetRaw(ctx context.Context, key string) (value []byte, found bool, err error) {
+	return s.get(ctx, opGetRaw, key)
+}
+
+func (s *KVStore) get(ctx context.Context, op, key string) (value []byte, found bool, err error) {
+	if err := s.ready(ctx, op, key); err != nil {
+		return nil, false, err
+	}
+	value, found, err = s.store.Get(ctx, key)
+	if err != nil {
+		return nil, false, s.fail(op, key, err)
+	}
+	return value, found, nil
+}
+
+// Set stores value at key and replaces what was there, the time to live too:
+// without WithTTL the entry never expires; WithKeepTTL keeps the deadline that it
+// has. The value is copied. ErrInvalidValue: JSON can't hold it. ErrInvalidTTL: see
+// [WithTTL].
+func (s *KVStore) Set(ctx context.Context, key string, value any, opts ...Option) error {
+	ttl, err := s.writeTTL(opSet, key, opts, true)
+	if err != nil {
+		return err
+	}
+	if err := s.ready(ctx, opSet, key); err != nil {
+		return err
+	}
+	text, err := s.encode(opSet, key, value)
+	if err != nil {
+		return err
+	}
+	if err := s.store.Set(ctx, key, text, ttl); err != nil {
+		return s.fail(opSet, key, err)
+	}
+	return nil
+}
+
+// Del removes key. A missing key is no error.
+func (s *KVStore) Del(ctx context.Context, key string) error {
+	if err := s.ready(ctx, opDel, key); err != nil {
+		return err
+	}
+	if err := s.store.Del(ctx, key); err != nil {
+		return s.fail(opDel, key, err)
+	}
+	return nil
+}
+
+// Has reports whether there is an entry at key.
+func (s *KVStore) Has(ctx context.Context, key string) (bool, error) {
+	if err := s.ready(ctx, opHas, key); err != nil {
+		return false, err
+	}
+	found, err := s.store.Has(ctx, key)
+	if err != nil {
+		return false, s.fail(opHas, key, err)
+	}
+	return found, nil
+}
+
+// Expire makes the entry at key expire after ttl from now, and reports whether
+// there is an entry; it creates nothing. A ttl that is not positive is
+// ErrInvalidTTL; it is rounded up to whole milliseconds.
+func (s *KVStore) Expire(ctx context.Context, key string, ttl time.Duration) (bool, error) {
+	ttl, err := wholeTTL(ttl)
+	if err != nil {
+		return false, failure(opExpire, s.pathOf(), key, CodeInvalidTTL, err)
+	}
+	if err := s.ready(ctx, opExpire, key); err != nil {
+		return false, err
+	}
+	found, err := s.store.Expire(ctx, key, ttl)
+	if err != nil {
+		return false, s.fail(opExpire, key, err)
+	}
+	return found, nil
+}
+
+// TTL returns the time that the entry at key has left. A ttl of 0 with found means
+// that it never expires: what is left of a deadline is at least one millisecond.
+// What a Duration can't hold is math.MaxInt64.
+func (s *KVStore) TTL(ctx context.Context, key string) (ttl time.Duration, found bool, err error) {
+	if err := s.ready(ctx, opTTL, key); err != nil {
+		return 0, false, err
+	}
+	left, found, err := s.store.TTL(ctx, key)
+	if err != nil {
+		return 0, false, s.fail(opTTL, key, err)
+	}
+	if !found {
+		return 0, false, nil
+	}
+	return shownTTL(left), true, nil
+}
+
+// ready reports why an operation can't begin: no store, or a context that is done.
+func (s *KVStore) ready(ctx context.Context, op, key string) error {
+	if s == nil || s.store == nil {
+		return s.fail(op, key, errNoStore)
+	}
+	if err := ctx.Err(); err != nil {
+		return s.fail(op, key, err)
+	}
+	return nil
+}
+
+// fail makes the error of an operation of which only the cause is known.
+func (s *KVStore) fail(op, key string, cause error) error {
+	return driverFailure(op, s.pathOf(), key, cause)
+}
+
+func (s *KVStore) writeTTL(op, key string, opts []Option, mayKeep bool) (time.Duration, error) {
+	ttl, err := writeTTL(opts, mayKeep)
+	if err != nil {
+		return 0, failure(op, s.pathOf(), key, CodeInvalidTTL, err)
+	}
+	return ttl, nil
+}
+
+func (s *KVStore) encode(op, key string, value any) ([]byte, error) {
+	text, err := codec.Marshal(value)
+	if err != nil {
+		return nil, failure(op, s.pathOf(), key, CodeInvalidValue, err)
+	}
+	return text, nil
+}
+
+func (s *KVStore) pathOf() []string {
+	if s == nil {
+		return nil
+	}
+	return s.path
+}

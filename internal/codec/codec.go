@@ -1,0 +1,202 @@
+// Package codec turns values into the JSON text that is stored, and back.
+//
+// The semantics are those of encoding/json, on the engine that is to be the next
+// encoding/json (github.com/go-json-experiment/json), with four differences: text
+// that is not UTF-8, or has an unpaired surrogate, is an error; <, >, & and U+2028
+// stay as they are; nesting beyond 10,000 is an error; and no value, however deep
+// or cyclic, and no panic in a method of it, ends the process.
+package codec
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	jsonv1 "github.com/go-json-experiment/json/v1"
+)
+
+// Marshal returns the compact JSON text of v. The caller owns it. An error is an
+// [*Error].
+func Marshal(v any) (text []byte, err error) {
+	t := reflect.TypeOf(v)
+	defer recovered(t, &err)
+	opts := options
+	if v != nil {
+		s := shapeOf(t)
+		if s.dynamic {
+			if s, err = inspect(reflect.ValueOf(v)); err != nil {
+				return nil, marshalError(t, err)
+			}
+		}
+		switch {
+		case s.endless:
+			return nil, marshalError(t, errEndless)
+		case s.number:
+			opts = numberOptions
+		}
+	}
+	text, err = jsonv2.Marshal(v, opts)
+	if err == nil && tooDeep(text) {
+		err = errTooDeep
+	}
+	if err != nil {
+		return nil, marshalError(t, err)
+	}
+	return text, nil
+}
+
+// tooDeep finds the nesting that the engine lets through: it does not count an empty
+// slice or map at the bottom. Only text with that many brackets is read again.
+func tooDeep(text []byte) bool {
+	const levels = 10_000
+	return len(text) > 2*levels &&
+		bytes.Count(text, []byte("["))+bytes.Count(text, []byte("{")) > levels &&
+		!jsontext.Value(text).IsValid(options)
+}
+
+var errTooDeep = errors.New("codec: nested beyond 10,000")
+
+// Unmarshal decodes text into target, a pointer to a zero value; what it points to
+// shares no memory with text. An error is an [*Error], and leaves target undefined.
+func Unmarshal(text []byte, target any) (err error) {
+	t := reflect.TypeOf(target).Elem()
+	defer recovered(t, &err)
+	opts := options
+	switch s := shapeOf(t); {
+	case s.endless:
+		return unmarshalError(t, errEndless)
+	case s.number:
+		opts = numberOptions
+	}
+	if err := jsonv2.Unmarshal(text, target, opts); err != nil {
+		return unmarshalError(t, err)
+	}
+	return nil
+}
+
+var options = jsonv2.JoinOptions(
+	jsonv1.DefaultOptionsV1(),
+	jsontext.AllowInvalidUTF8(false),
+	jsontext.EscapeForHTML(false),
+	jsontext.EscapeForJS(false),
+)
+
+// numberOptions teach the engine encoding/json.Number, which it would take for a
+// string; they are used only where one occurs, since they switch fast paths off.
+var numberOptions = jsonv2.JoinOptions(options,
+	jsonv2.WithMarshalers(jsonv2.MarshalToFunc(func(enc *jsontext.Encoder, n json.Number) error {
+		if kind, length := enc.StackIndex(enc.StackDepth()); kind == '{' && length%2 == 0 {
+			return errors.ErrUnsupported // the name of a member: a string, as ever
+		}
+		return jsonv1.Number(n).MarshalJSONTo(enc)
+	})),
+	jsonv2.WithUnmarshalers(jsonv2.UnmarshalFromFunc(func(dec *jsontext.Decoder, n *json.Number) error {
+		if kind, length := dec.StackIndex(dec.StackDepth()); kind == '{' && length%2 == 0 {
+			return errors.ErrUnsupported
+		}
+		return (*jsonv1.Number)(n).UnmarshalJSONFrom(dec)
+	})),
+)
+
+// Error says that a Go type and a JSON text did not come together. Its text, and
+// Reason, hold nothing of the value.
+type Error struct {
+	Type   reflect.Type // nil for an untyped nil
+	Offset int64        // in the text, in bytes; -1 if unknown
+	Reason string
+	Err    error // the cause; its text may quote the value
+}
+
+// Error returns the reason.
+func (e *Error) Error() string { return e.Reason }
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+func marshalError(t reflect.Type, err error) *Error {
+	at := offset(err)
+	e := &Error{Type: t, Offset: at, Err: err}
+	e.Reason = fmt.Sprintf("a value of type %v can't be stored as JSON%s%s", t, because(err), position(at))
+	return e
+}
+
+func unmarshalError(t reflect.Type, err error) *Error {
+	at := offset(err)
+	e := &Error{Type: t, Offset: at, Err: err}
+	e.Reason = fmt.Sprintf("the stored value does not decode into type %v%s%s", t, because(err), position(at))
+	return e
+}
+
+// because names the kind of a cause, as far as that quotes nothing of the value.
+func because(err error) string {
+	var (
+		syntax      *jsontext.SyntacticError
+		marshaler   *jsonv1.MarshalerError
+		unsupported *jsonv1.UnsupportedTypeError
+		value       *jsonv1.UnsupportedValueError
+	)
+	switch {
+	case errors.Is(err, errTooDeep):
+		return ": nesting beyond 10,000"
+	case errors.Is(err, errEndless):
+		return ": it is cyclic, or its pointers are nested too deep"
+	case errors.As(err, &unsupported) && unsupported.Type != nil:
+		return fmt.Sprintf(": type %v has no JSON form", unsupported.Type)
+	case errors.As(err, &value):
+		return ": it holds NaN, an infinity or a cycle"
+	case errors.As(err, &marshaler) && marshaler.Type != nil:
+		return fmt.Sprintf(": %v failed to marshal itself, or brought text that is not JSON", marshaler.Type)
+	case errors.As(err, &syntax):
+		return ": text that is not UTF-8 or not JSON, or nesting beyond 10,000"
+	}
+	return ""
+}
+
+func offset(err error) int64 {
+	var syntax *jsontext.SyntacticError
+	if errors.As(err, &syntax) {
+		return syntax.ByteOffset
+	}
+	var semantic *jsonv2.SemanticError
+	if errors.As(err, &semantic) {
+		return semantic.ByteOffset
+	}
+	var mismatch *jsonv1.UnmarshalTypeError
+	if errors.As(err, &mismatch) {
+		return mismatch.Offset
+	}
+	return -1
+}
+
+func position(offset int64) string {
+	if offset < 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (at byte %d)", offset)
+}
+
+// recovered turns a panic, in a method of the value or in the engine, into an error.
+func recovered(t reflect.Type, err *error) {
+	if r := recover(); r != nil {
+		cause, _ := r.(error)
+		*err = &Error{
+			Type:   t,
+			Offset: -1,
+			Reason: fmt.Sprintf("type %v panicked on its way to or from JSON", t),
+			Err:    &panicError{r, cause},
+		}
+	}
+}
+
+// panicError holds what a method panicked with; errors.As finds an error in it.
+type panicError struct {
+	value any
+	cause error
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+func (e *panicError) Unwrap() error { return e.cause }

@@ -1,0 +1,414 @@
+package codec
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"math"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+type user struct {
+	ID    string         `json:"id"`
+	Age   int            `json:"age,omitempty"`
+	Extra map[string]any `json:"extra,omitempty"`
+	Ref   *user          `json:"ref,omitempty"`
+}
+
+func TestMarshal(t *testing.T) {
+	tests := []struct {
+		name  string
+		value any
+		text  string
+	}{
+		{"nil", nil, `null`},
+		{"nil pointer", (*user)(nil), `null`},
+		{"nil map", map[string]int(nil), `null`},
+		{"nil slice", []int(nil), `null`},
+		{"string", "hé", `"hé"`},
+		{"what browsers fear stays", "<b>&\u2028\u2029", "\"<b>&\u2028\u2029\""},
+		{"U+FFFD is a legal character", "\ufffd", "\"\ufffd\""},
+		{"int64", int64(math.MaxInt64), `9223372036854775807`},
+		{"uint64", uint64(math.MaxUint64), `18446744073709551615`},
+		{"float", 1.5, `1.5`},
+		{"bytes are base64", []byte{0, 255}, `"AP8="`},
+		{"byte array is an array", [2]byte{0, 255}, `[0,255]`},
+		{"duration is nanoseconds", time.Second, `1000000000`},
+		{"time", time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), `"2026-01-02T03:04:05.000000006Z"`},
+		{"map keys are sorted", map[string]int{"b": 1, "a": 2, "é": 3}, `{"a":2,"b":1,"é":3}`},
+		{"int map keys", map[int]bool{10: true, 9: false}, `{"10":true,"9":false}`},
+		{"text marshaler", netip.MustParseAddr("::1"), `"::1"`},
+		{"struct", user{ID: "1", Extra: map[string]any{"n": nil}}, `{"id":"1","extra":{"n":null}}`},
+		{"unexported fields only", struct{ hidden int }{1}, `{}`},
+		{"string option", struct {
+			N int         `json:",string"`
+			M json.Number `json:",string"`
+		}{1, "2"}, `{"N":"1","M":"2"}`},
+		{"number", json.Number("12.50"), `12.50`},
+		{"empty number", json.Number(""), `0`},
+		{"number in an interface", []any{json.Number("1")}, `[1]`},
+		{"number in a struct", struct{ N json.Number }{"7"}, `{"N":7}`},
+		{"number behind a pointer", map[string]any{"n": ptr(json.Number("7"))}, `{"n":7}`},
+		{"number as the name of a member", map[json.Number]json.Number{"x": "1"}, `{"x":1}`},
+		{"raw message is compacted", json.RawMessage(" { \"b\" : [ 1 , 2 ],\n\"a\":\"\\u003c\" } "), `{"b":[1,2],"a":"\u003c"}`},
+		{"nil raw message", json.RawMessage(nil), `null`},
+		{"pointer receiver, addressable", &pointerMarshaler{}, `"by pointer"`},
+		{"pointer receiver, not addressable", pointerMarshaler{}, `{}`},
+		{"10,000 levels", nested(10_000), strings.Repeat("[", 10_000) + strings.Repeat("]", 10_000)},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			text, err := Marshal(tt.value)
+			require.NoError(t, err)
+			assert.Equal(t, tt.text, string(text))
+		})
+	}
+}
+
+// Marshal writes what encoding/json writes, wherever the contract does not differ.
+func TestMarshalAsEncodingJSON(t *testing.T) {
+	type all struct {
+		B   bool
+		I8  int8
+		U   uint
+		F32 float32
+		F64 float64
+		S   string
+		P   *int
+		Any any
+		Arr [2]string
+		Sl  []float64
+		M   map[string]*user
+		T   time.Time `json:"t,omitzero"`
+		Raw json.RawMessage
+		Num json.Number
+		user
+		Skip int `json:"-"`
+		Dash int `json:"-,"`
+	}
+	values := []any{
+		all{}, &all{F32: 0.1, F64: 1e21, S: "\x00\b\f\n\r\t\"\\\x7f", user: user{ID: "e"}, Raw: json.RawMessage(`1`)},
+		1e-7, 1e20, 1e21, float32(1e-7), math.SmallestNonzeroFloat64, -0.0, math.Copysign(0, -1),
+		map[bool1]int{{true}: 1}, []any{1, "a", nil, true, 2.5, map[string]any{"z": 1, "y": []int{}}},
+		struct{}{}, [0]int{}, "", json.RawMessage(`"\ud83d\ude00 \/"`), [][]byte{nil, {}},
+	}
+	for _, v := range values {
+		var want bytes.Buffer
+		enc := json.NewEncoder(&want)
+		enc.SetEscapeHTML(false)
+		require.NoError(t, enc.Encode(v))
+		got, err := Marshal(v)
+		require.NoError(t, err)
+		assert.Equal(t, strings.TrimSuffix(want.String(), "\n"), string(got), "%#v", v)
+	}
+}
+
+func TestMarshalRefuses(t *testing.T) {
+	cyclicMap := map[string]any{}
+	cyclicMap["a"], cyclicMap["b"] = cyclicMap, cyclicMap
+	cyclicSlice := []any{nil}
+	cyclicSlice[0] = cyclicSlice
+	cyclicStruct := &user{}
+	cyclicStruct.Ref = cyclicStruct
+	var cyclicAny any
+	cyclicAny = &cyclicAny
+	var cyclicPointer pointerToItself
+	cyclicPointer = &cyclicPointer
+	var namedCycle named
+	namedCycle = &namedCycle
+	tests := map[string]any{
+		"channel":                      make(chan int),
+		"function":                     func() {},
+		"complex":                      1i,
+		"channel inside":               map[string]any{"c": make(chan int)},
+		"map key":                      map[[1]int]int{{1}: 1},
+		"NaN":                          math.NaN(),
+		"infinity":                     []float64{math.Inf(1)},
+		"cyclic map":                   cyclicMap,
+		"cyclic slice":                 cyclicSlice,
+		"cyclic struct":                cyclicStruct,
+		"cyclic pointer to interface":  cyclicAny,
+		"cyclic named interface":       namedCycle,
+		"pointer type to itself":       cyclicPointer,
+		"the same inside an interface": []any{cyclicPointer},
+		"10,001 levels":                nested(10_001),
+		"10,001 levels of maps":        wrap(map[string]any{}, 10_000),
+		"levels of a raw message add":  wrap(json.RawMessage("[[]]"), 9_999),
+		"not UTF-8":                    "a\xff",
+		"not UTF-8 in a map key":       map[string]int{"a\xff": 1},
+		"not UTF-8 in a raw message":   json.RawMessage("\"a\xff\""),
+		"not UTF-8 in MarshalText":     textMarshaler("\xff"),
+		"an encoded surrogate half":    "\xed\xa0\x80",
+		"unpaired surrogate, raw":      json.RawMessage(`"\ud800"`),
+		"raw message is empty":         json.RawMessage{},
+		"raw message is two values":    json.RawMessage(`1 2`),
+		"raw message has a comma":      json.RawMessage(`[1,]`),
+		"number is no number":          json.Number("secret"),
+		"number inside is no number":   []any{json.Number("secret")},
+		"MarshalJSON brings nonsense":  jsonMarshaler{text: `{"secret"`},
+		"MarshalJSON fails":            jsonMarshaler{err: errors.New("secret")},
+		"MarshalJSON panics":           jsonMarshaler{panic: "secret"},
+		"MarshalJSON panics, error":    jsonMarshaler{panic: errPlanted},
+	}
+	for name, v := range tests {
+		t.Run(name, func(t *testing.T) {
+			text, err := Marshal(v)
+			assert.Empty(t, len(text))
+			var e *Error
+			require.ErrorAs(t, err, &e)
+			assert.NotContains(t, err.Error(), "secret")
+			assert.Less(t, len(err.Error()), 300)
+		})
+	}
+	_, err := Marshal(jsonMarshaler{panic: errPlanted})
+	assert.ErrorIs(t, err, errPlanted)
+	_, err = Marshal(jsonMarshaler{err: errPlanted})
+	assert.ErrorIs(t, err, errPlanted)
+}
+
+// Nothing nested or chained two million deep ends the process.
+func TestTwoMillionDeep(t *testing.T) {
+	const deep = 2_000_000
+	type node struct{ Next *node }
+	type boxed struct{ Next any }
+	type slices []slices
+	var list *node
+	var inMap, inStruct, inPointer, inSlice any
+	var typed slices
+	for range deep {
+		list = &node{list}
+		inMap = map[string]any{"a": inMap}
+		inStruct = boxed{inStruct}
+		inSlice = []any{inSlice}
+		typed = slices{typed}
+		next := inPointer
+		inPointer = &next
+	}
+	text := strings.Repeat("[", deep) + strings.Repeat("]", deep)
+	for name, v := range map[string]any{
+		"linked list": list, "maps": inMap, "structs": inStruct, "slices": inSlice, "typed slices": typed,
+		"pointers to interfaces": inPointer, "raw message": json.RawMessage(text),
+	} {
+		_, err := Marshal(v)
+		var e *Error
+		assert.ErrorAs(t, err, &e, name)
+	}
+	for name, target := range map[string]any{
+		"any": new(any), "slices": new(slices), "raw": new(json.RawMessage), "skipped": new(struct{ A int }),
+	} {
+		err := Unmarshal([]byte(text), target)
+		var e *Error
+		assert.ErrorAs(t, err, &e, name)
+	}
+	objects := strings.Repeat(`{"Next":`, deep) + "null" + strings.Repeat("}", deep)
+	assert.Error(t, Unmarshal([]byte(objects), new(node)))
+	assert.Error(t, Unmarshal([]byte(objects), new(struct{ Other int })))
+}
+
+func TestUnmarshal(t *testing.T) {
+	var n int64
+	require.NoError(t, Unmarshal([]byte(`9007199254740993`), &n))
+	assert.Equal(t, int64(9007199254740993), n, "exact beyond 2^53")
+
+	var v any
+	require.NoError(t, Unmarshal([]byte(` {"a":[1,null],"A":"x"} `), &v))
+	assert.Equal(t, map[string]any{"a": []any{1.0, nil}, "A": "x"}, v)
+
+	var u user
+	require.NoError(t, Unmarshal([]byte(`{"ID":"case-insensitive","unknown":{"x":1}}`), &u))
+	assert.Equal(t, user{ID: "case-insensitive"}, u)
+	u = user{}
+	require.NoError(t, Unmarshal([]byte(`null`), &u))
+	assert.Equal(t, user{}, u)
+
+	var num struct{ A, B json.Number }
+	require.NoError(t, Unmarshal([]byte(`{"A":12.50,"B":"3"}`), &num))
+	assert.Equal(t, json.Number("12.50"), num.A)
+	assert.Equal(t, json.Number("3"), num.B)
+
+	var byNumber map[json.Number]int
+	require.NoError(t, Unmarshal([]byte(`{"x":1}`), &byNumber))
+	assert.Equal(t, map[json.Number]int{"x": 1}, byNumber)
+
+	var d time.Duration
+	require.NoError(t, Unmarshal([]byte(`1000`), &d))
+	assert.Equal(t, time.Microsecond, d)
+}
+
+// What was decoded shares no memory with the text: raw messages and naive
+// UnmarshalJSON methods included.
+func TestUnmarshalCopies(t *testing.T) {
+	text := []byte(`{"S":"abc","R":{"k":1},"B":"AP8="}`)
+	var v struct {
+		S string
+		R json.RawMessage
+		B []byte
+	}
+	require.NoError(t, Unmarshal(text, &v))
+	for i := range text {
+		text[i] = 'x'
+	}
+	assert.Equal(t, "abc", v.S)
+	assert.Equal(t, `{"k":1}`, string(v.R))
+	assert.Equal(t, []byte{0, 255}, v.B)
+}
+
+func TestUnmarshalRefuses(t *testing.T) {
+	tests := []struct {
+		name, text string
+		target     any
+	}{
+		{"empty", ``, new(any)},
+		{"not JSON", `secret`, new(any)},
+		{"two values", `1 "secret"`, new(any)},
+		{"not UTF-8", "\"secret\xff\"", new(string)},
+		{"not UTF-8, raw", "\"secret\xff\"", new(json.RawMessage)},
+		{"not UTF-8, skipped", "{\"x\":\"secret\xff\"}", new(user)},
+		{"unpaired surrogate", `"secret\ud800"`, new(string)},
+		{"10,001 levels", strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001), new(any)},
+		{"type", `"secret"`, new(int)},
+		{"range", `300`, new(int8)},
+		{"number", `"secret"`, new(json.Number)},
+		{"time", `"secret"`, new(time.Time)},
+		{"member", `{"id":{"secret":1}}`, new(user)},
+		{"map key", `{"secret":1}`, new(map[int]int)},
+		{"base64", `"secret!"`, new([]byte)},
+		{"interface", `"secret"`, new(error)},
+		{"channel", `"secret"`, new(chan int)},
+		{"pointer type to itself", `"secret"`, new(pointerToItself)},
+		{"UnmarshalJSON fails", `"secret"`, new(jsonMarshaler)},
+		{"UnmarshalJSON panics", `"secret panic"`, new(jsonMarshaler)},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			err := Unmarshal([]byte(tt.text), tt.target)
+			var e *Error
+			require.ErrorAs(t, err, &e)
+			assert.NotContains(t, err.Error(), "secret")
+			assert.NotContains(t, err.Error(), "300")
+		})
+	}
+}
+
+func TestErrorSaysTypeAndOffset(t *testing.T) {
+	err := Unmarshal([]byte(`{"id":"a","age":"secret"}`), new(user))
+	assert.EqualError(t, err, "the stored value does not decode into type codec.user (at byte 24)")
+	_, err = Marshal(map[string]any{"secret": make(chan int)})
+	assert.EqualError(t, err, "a value of type map[string]interface {} can't be stored as JSON: type chan int has no JSON form")
+}
+
+// A type that marshals itself may keep what JSON could not: the engine does not look.
+func TestMarshalerIsNotWalked(t *testing.T) {
+	m := jsonMarshaler{text: `1`}
+	m.private = &m.private
+	text, err := Marshal([]any{m})
+	require.NoError(t, err)
+	assert.Equal(t, `[1]`, string(text))
+}
+
+func FuzzTextRoundTrip(f *testing.F) {
+	for _, s := range []string{`null`, `{"a":[1,2.5e3,"\u00e9"]}`, `"\ud83d\ude00"`, ` [ ] `, `{"a":1,"a":2}`, `-0`, `"\ud800"`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		text, err := Marshal(json.RawMessage(in))
+		if err != nil {
+			return
+		}
+		if !json.Valid(text) {
+			t.Fatalf("accepted %q, wrote invalid JSON %q", in, text)
+		}
+		again, err := Marshal(json.RawMessage(text))
+		if err != nil || !bytes.Equal(again, text) {
+			t.Fatalf("%q is not stable: %q, %v", text, again, err)
+		}
+		var back json.RawMessage
+		if err := Unmarshal(text, &back); err != nil || !bytes.Equal(back, text) {
+			t.Fatalf("%q came back as %q, %v", text, back, err)
+		}
+	})
+}
+
+func BenchmarkMarshal(b *testing.B) {
+	v := user{ID: "42", Age: 7, Ref: &user{ID: "43"}}
+	b.Run("engine=this", func(b *testing.B) {
+		for b.Loop() {
+			_, _ = Marshal(v)
+		}
+	})
+	b.Run("engine=std", func(b *testing.B) {
+		for b.Loop() {
+			_, _ = json.Marshal(v)
+		}
+	})
+}
+
+func BenchmarkUnmarshal(b *testing.B) {
+	text := []byte(`{"id":"42","age":7,"ref":{"id":"43"}}`)
+	b.Run("engine=this", func(b *testing.B) {
+		for b.Loop() {
+			_ = Unmarshal(text, new(user))
+		}
+	})
+	b.Run("engine=std", func(b *testing.B) {
+		for b.Loop() {
+			_ = json.Unmarshal(text, new(user))
+		}
+	})
+}
+
+var errPlanted = errors.New("secret cause")
+
+type pointerToItself *pointerToItself
+
+type named interface{}
+
+type bool1 struct{ b bool }
+
+func (b bool1) MarshalText() ([]byte, error) { return []byte("yes"), nil }
+
+type pointerMarshaler struct{}
+
+func (*pointerMarshaler) MarshalJSON() ([]byte, error) { return []byte(`"by pointer"`), nil }
+
+type textMarshaler string
+
+func (m textMarshaler) MarshalText() ([]byte, error) { return []byte(m), nil }
+
+type jsonMarshaler struct {
+	text    string
+	err     error
+	panic   any
+	private any
+}
+
+func (m jsonMarshaler) MarshalJSON() ([]byte, error) {
+	if m.panic != nil {
+		panic(m.panic)
+	}
+	return []byte(m.text), m.err
+}
+
+func (m *jsonMarshaler) UnmarshalJSON(text []byte) error {
+	if bytes.Contains(text, []byte("panic")) {
+		panic("secret")
+	}
+	return errPlanted
+}
+
+func ptr[T any](v T) *T { return &v }
+
+func nested(levels int) any { return wrap([]any{}, levels-1) }
+
+func wrap(v any, levels int) any {
+	for range levels {
+		v = []any{v}
+	}
+	return v
+}
