@@ -5,6 +5,13 @@ go 1.26
 require (
 	github.com/go-json-experiment/json v1.27.2
 	github.com/stretchr/testify v1.12.1
+	go.uber.org/fx v1.24.0
 )
 
-require go.yaml.in/yaml/v3 v3.0.5 // indirect
+require (
+	go.uber.org/dig v1.19.0 // indirect
+	go.uber.org/multierr v1.10.0 // indirect
+	go.uber.org/zap v1.26.0 // indirect
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
+	golang.org/x/sys v0.0.0-20220412211240-33da011f77ad // indirect
+)

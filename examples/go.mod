@@ -1,0 +1,5 @@
+module github.com/zelt-go/kv/examples
+
+go 1.26
+
+replace github.com/zelt-go/kv => ../
