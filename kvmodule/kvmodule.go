@@ -29,9 +29,7 @@ import (
 // and nothing else. Optional from the graph: [memory.Config] (see [WithConfig]) and
 // *slog.Logger, which gets one debug line per sweep that removed something.
 //
-// An app has one Module. For a second store, give it a name:
-//
-//	fx.Provide(fx.Annotate(memory.New, fx.ResultTags(`name:"sessions"`), …))
+// An app has one Module: fx refuses a second provider of a type.
 var Module = fx.Module("kv",
 	fx.Provide(New, atomicAdaptor, plainAdaptor),
 )
