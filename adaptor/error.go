@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/zelt-go/kv/adaptor/driver"
+	"github.com/zelt-go/kv/internal/codec"
 )
 
 // Code says what kind of failure an [Error] is. There are four.
@@ -166,9 +167,13 @@ func driverFailure(op string, path []string, key string, cause error) *Error {
 }
 
 // reason is what may be shown of a cause: the text that was made to be shown
-// (by us, or by a driver through driver.Reason), that a context ended, or else
-// only the type, because any other text may quote keys and values.
+// (by the codec, by us, or by a driver through driver.Reason), that a context ended,
+// or else only the type, because any other text may quote keys and values.
 func reason(err error) string {
+	var c *codec.Error
+	if errors.As(err, &c) {
+		return c.Reason
+	}
 	if text := driver.ReasonOf(err); text != "" {
 		return text
 	}

@@ -10,7 +10,9 @@
 // Both interfaces come from the one MemoryKV by a chain, each made from the one
 // before, so replacing AtomicKVAdaptor replaces KVAdaptor too, and the MemoryKV is
 // not even built. The collector starts and stops with the app, if a service needs
-// the MemoryKV; otherwise nothing is built and nothing runs.
+// the MemoryKV; otherwise nothing is built and nothing runs. (When the app's start
+// times out, fx skips every OnStop. A program that goes on after that, a test say,
+// calls the Stop of its MemoryKV itself.)
 package kvmodule
 
 import (
@@ -78,8 +80,8 @@ func WithConfig(config memory.Config) fx.Option {
 
 // ReplaceAdaptor makes the whole app use a: services that take an
 // adaptor.AtomicKVAdaptor or an adaptor.KVAdaptor get it, and no MemoryKV is built
-// for them. It is for the root of the app; inside an fx.Module it reaches that
-// module only. A nil a fails fx.New.
+// for them. It is for the root of the app; inside an fx.Module it reaches only that
+// module's AtomicKVAdaptor. A nil a fails fx.New.
 //
 // A bare fx.Replace(a) would replace the concrete type of a, which nobody asks for.
 func ReplaceAdaptor(a adaptor.AtomicKVAdaptor) fx.Option {

@@ -578,6 +578,19 @@ func TestNotMadeByNew(t *testing.T) {
 	}
 }
 
+func TestLookupsAndOptionsAllocateNothing(t *testing.T) {
+	s := newStore(t)
+	allocs := func(f func()) float64 { return testing.AllocsPerRun(100, f) }
+	_, err := s.Incr(ctx, "k", 1)
+	require.NoError(t, err)
+	assert.Zero(t, allocs(func() { _, _ = s.Has(ctx, "k") }))
+	assert.Zero(t, allocs(func() { _, _ = s.Expire(ctx, "k", time.Hour) }))
+	assert.Zero(t, allocs(func() { _, _, _ = s.TTL(ctx, "k") }))
+	assert.Equal(t,
+		allocs(func() { _, _ = s.Incr(ctx, "k", 1) }),
+		allocs(func() { _, _ = s.Incr(ctx, "k", 1, adaptor.WithTTL(time.Hour), adaptor.Option{}) }))
+}
+
 func BenchmarkHas(b *testing.B) {
 	s := newStore(b)
 	require.NoError(b, s.Set(ctx, "k", 1, adaptor.WithTTL(time.Hour)))
