@@ -1,0 +1,55 @@
+# `make test` is what CI runs. It needs Go, git and make; the race detector needs a C
+# compiler, which is installed where that can be done.
+
+GO      ?= go
+MODULES := . examples internal/tools
+BIN     := $(CURDIR)/bin
+
+.PHONY: test cc format vet staticcheck tidy race tour fuzz bench clean
+
+test: cc format vet staticcheck tidy race tour
+
+# The race detector links against C.
+cc:
+	@command -v $$($(GO) env CC) >/dev/null 2>&1 || { \
+	  echo 'no C compiler, which go test -race needs: installing gcc'; \
+	  if command -v apt-get >/dev/null 2>&1 && [ "$$(id -u)" = 0 ]; then \
+	    apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends gcc libc6-dev; \
+	  else \
+	    echo 'make: install a C compiler first (Debian: apt-get install gcc libc6-dev)' >&2; exit 1; \
+	  fi; }
+
+format:
+	@out=$$(gofmt -l .); if [ -n "$$out" ]; then echo "not formatted by gofmt:"; echo "$$out"; exit 1; fi
+
+vet:
+	$(GO) vet work
+
+# Pinned in internal/tools, which is not part of the workspace: its needs are its own.
+staticcheck:
+	cd internal/tools && GOWORK=off $(GO) build -o $(BIN)/staticcheck honnef.co/go/tools/cmd/staticcheck
+	$(BIN)/staticcheck $$($(GO) list work)
+
+tidy:
+	@for m in $(MODULES); do \
+	  echo "$(GO) mod tidy -diff ($$m)"; \
+	  (cd $$m && GOWORK=off $(GO) mod tidy -diff) || exit 1; \
+	done
+
+race:
+	CGO_ENABLED=1 $(GO) test -race -timeout 10m work
+
+tour:
+	$(GO) run ./examples/tour
+
+# Each fuzz target for FUZZTIME.
+FUZZTIME ?= 1m
+fuzz:
+	$(GO) test ./internal/codec -run '^$$' -fuzz FuzzTextRoundTrip -fuzztime $(FUZZTIME) -fuzzminimizetime 10x
+	$(GO) test ./adaptor/driver -run '^$$' -fuzz FuzzAdd -fuzztime $(FUZZTIME) -fuzzminimizetime 10x
+
+bench:
+	$(GO) test ./internal/codec ./memory -run '^$$' -bench . -benchmem -count 6
+
+clean:
+	rm -rf $(BIN)
