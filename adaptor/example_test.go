@@ -1,0 +1,155 @@
+package adaptor_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/zelt-go/kv/adaptor"
+	"github.com/zelt-go/kv/memory"
+)
+
+type User struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+// newKV is any adaptor: here, memory.
+func newKV() adaptor.AtomicKVAdaptor {
+	kv, err := memory.New(memory.Config{})
+	if err != nil {
+		panic(err)
+	}
+	return kv
+}
+
+func Example() {
+	ctx, kv := context.Background(), newKV()
+
+	store, err := kv.Namespace("cache")
+	if err != nil {
+		return
+	}
+	err = store.Set(ctx, "user:42", User{"42", "Ada"}, adaptor.WithTTL(time.Hour))
+	if err != nil {
+		return
+	}
+	user, found, err := adaptor.Get[User](ctx, store, "user:42")
+	fmt.Println(user, found, err)
+
+	_, found, err = adaptor.Get[User](ctx, store, "user:43")
+	fmt.Println(found, err)
+	// Output:
+	// {42 Ada} true <nil>
+	// false <nil>
+}
+
+func ExampleKVStore_Expire() {
+	ctx, kv := context.Background(), newKV()
+	sessions, _ := kv.Namespace("sessions")
+	_ = sessions.Set(ctx, "abc", User{ID: "42"}, adaptor.WithTTL(30*time.Minute))
+
+	// A request came: the session lives on for 30 minutes.
+	alive, err := sessions.Expire(ctx, "abc", 30*time.Minute)
+	fmt.Println(alive, err)
+
+	alive, err = sessions.Expire(ctx, "unknown", 30*time.Minute)
+	fmt.Println(alive, err)
+	// Output:
+	// true <nil>
+	// false <nil>
+}
+
+func ExampleAtomicKVStore_IncrTTL() {
+	ctx, kv := context.Background(), newKV()
+	limits, _ := kv.Namespace("ratelimit")
+
+	// The first call of a window opens it; the others do not move its end.
+	for range 3 {
+		n, resetsIn, err := limits.IncrTTL(ctx, "client-7", 1, adaptor.WithTTL(time.Minute))
+		if err != nil {
+			return
+		}
+		fmt.Println(n <= 2, resetsIn > 0)
+	}
+	// Output:
+	// true true
+	// true true
+	// false true
+}
+
+func ExampleAtomicKVStore_CompareAndDelete() {
+	ctx, kv := context.Background(), newKV()
+	locks, _ := kv.Namespace("locks")
+
+	token := "a token of this holder alone"
+	acquired, err := locks.SetNX(ctx, "report", token, adaptor.WithTTL(30*time.Second))
+	fmt.Println(acquired, err)
+
+	// Still needed? Extend it, if it is still ours.
+	extended, err := locks.CompareAndSwap(ctx, "report", token, token, adaptor.WithTTL(30*time.Second))
+	fmt.Println(extended, err)
+
+	// Done? Release it, if it is still ours: a plain Del could release another's.
+	released, err := locks.CompareAndDelete(ctx, "report", token)
+	fmt.Println(released, err)
+	// Output:
+	// true <nil>
+	// true <nil>
+	// true <nil>
+}
+
+func ExampleKVStore_Namespace() {
+	ctx, kv := context.Background(), newKV()
+	sessions, _ := kv.Namespace("sessions")
+
+	admin, err := sessions.Namespace("admin")
+	if err != nil {
+		return
+	}
+	_ = admin.Set(ctx, "abc", 1)
+	seen, _ := sessions.Has(ctx, "abc")
+	fmt.Println(seen)
+	// Output: false
+}
+
+// A store is an adaptor: what is written for an app works inside one tenant.
+func ExampleAtomicKVStore_Namespace() {
+	kv := newKV()
+	newCounter := func(kv adaptor.AtomicKVAdaptor) (*adaptor.AtomicKVStore, error) { return kv.Namespace("visits") }
+	ctx := context.Background()
+
+	for _, name := range []string{"tenant-1", "tenant-2"} {
+		tenant, err := kv.Namespace(name)
+		if err != nil {
+			return
+		}
+		visits, err := newCounter(tenant) // a service that takes an adaptor
+		if err != nil {
+			return
+		}
+		n, err := visits.Incr(ctx, "home", 1)
+		fmt.Println(name, n, err)
+	}
+	// Output:
+	// tenant-1 1 <nil>
+	// tenant-2 1 <nil>
+}
+
+func ExampleError() {
+	ctx, kv := context.Background(), newKV()
+	store, _ := kv.Namespace("data")
+
+	err := store.Set(ctx, "secret-key", "secret", adaptor.WithTTL(-time.Second))
+	fmt.Println(err)
+	fmt.Println(errors.Is(err, adaptor.ErrInvalidTTL), adaptor.CodeOf(err))
+	var e *adaptor.Error
+	if errors.As(err, &e) {
+		fmt.Println(e.Op, e.Namespace, e.Key)
+	}
+	// Output:
+	// kv: Set in namespace "data": INVALID_TTL: the ttl must be positive, got -1s
+	// true INVALID_TTL
+	// Set data secret-key
+}
