@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 	"sync"
@@ -138,6 +139,38 @@ func TestStopWaits(t *testing.T) {
 	}
 	require.NoError(t, kv.Stop(ctx), "waits for what the first Stop did not")
 	require.NoError(t, kv.Stop(done), "nothing left to wait for")
+}
+
+// slow is a log that blocks: it holds a sweep up.
+type slow struct {
+	slog.Handler
+	release chan struct{}
+}
+
+func (h slow) Handle(context.Context, slog.Record) error { <-h.release; return nil }
+
+// A Stop that gives up does not lose the collector: a later Stop, even after another
+// Start, waits for it too.
+func TestStopWaitsForASlowSweep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := slow{slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelDebug}), make(chan struct{})}
+		kv, err := memory.New(memory.Config{Logger: slog.New(log)})
+		require.NoError(t, err)
+		fill(t, kv, 1, time.Second)
+		require.NoError(t, kv.Start(ctx))
+		time.Sleep(time.Minute)
+		synctest.Wait()
+
+		short, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		assert.ErrorIs(t, kv.Stop(short), context.DeadlineExceeded)
+		require.NoError(t, kv.Start(ctx))
+		short, cancel = context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		assert.ErrorIs(t, kv.Stop(short), context.DeadlineExceeded, "the first is still at work")
+		close(log.release)
+		require.NoError(t, kv.Stop(ctx))
+	})
 }
 
 // Start and Stop may follow each other, from many goroutines, and leave nothing.

@@ -458,6 +458,12 @@ func TestNothingIsShared(t *testing.T) {
 	same, err := s.Namespace("name")
 	require.NoError(t, err)
 	assert.Equal(t, `{"a":1}`, raw(t, same, "key"))
+	grandchild, err := child.Namespace("more")
+	require.NoError(t, err)
+	require.NoError(t, grandchild.Set(ctx, "key", 2))
+	sameChild, err := same.Namespace("more")
+	require.NoError(t, err)
+	assert.Equal(t, "2", raw(t, sameChild, "key"), "the path is a copy as well")
 
 	got, _, err := s.GetRaw(ctx, "key")
 	require.NoError(t, err)

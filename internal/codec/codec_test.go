@@ -306,7 +306,7 @@ func TestErrorSaysTypeAndOffset(t *testing.T) {
 // A type that marshals itself may keep what JSON could not: the engine does not look.
 func TestMarshalerIsNotWalked(t *testing.T) {
 	m := jsonMarshaler{text: `1`}
-	m.private = &m.private
+	m.Inside = &m.Inside
 	text, err := Marshal([]any{m})
 	require.NoError(t, err)
 	assert.Equal(t, `[1]`, string(text))
@@ -382,10 +382,10 @@ type textMarshaler string
 func (m textMarshaler) MarshalText() ([]byte, error) { return []byte(m), nil }
 
 type jsonMarshaler struct {
-	text    string
-	err     error
-	panic   any
-	private any
+	text   string
+	err    error
+	panic  any
+	Inside any
 }
 
 func (m jsonMarshaler) MarshalJSON() ([]byte, error) {
