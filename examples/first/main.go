@@ -1,0 +1,30 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"go.uber.org/fx"
+
+	"github.com/zelt-go/kv/adaptor"
+	"github.com/zelt-go/kv/kvmodule"
+)
+
+type Visits struct{ store *adaptor.AtomicKVStore }
+
+func NewVisits(kv adaptor.AtomicKVAdaptor) (*Visits, error) {
+	store, err := kv.Namespace("visits")
+	return &Visits{store}, err
+}
+
+func (v *Visits) Count(ctx context.Context) error {
+	n, err := v.store.Incr(ctx, "home", 1)
+	fmt.Println("visit", n)
+	return err
+}
+
+func main() {
+	app := fx.New(kvmodule.Module, fx.Provide(NewVisits), fx.NopLogger,
+		fx.Invoke(func(lc fx.Lifecycle, v *Visits) { lc.Append(fx.StartHook(v.Count)) }))
+	app.Run()
+}

@@ -1,0 +1,317 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.uber.org/fx"
+
+	"github.com/zelt-go/kv/adaptor"
+	"github.com/zelt-go/kv/examples/cache"
+	"github.com/zelt-go/kv/examples/lock"
+	"github.com/zelt-go/kv/examples/ratelimit"
+	"github.com/zelt-go/kv/examples/session"
+	"github.com/zelt-go/kv/memory"
+)
+
+// tour is what the app injects. Everything works on the adaptor, whichever it is;
+// the MemoryKV is only there to watch its collector.
+type tour struct {
+	fx.In
+
+	KV       adaptor.AtomicKVAdaptor
+	Memory   *memory.MemoryKV
+	Cache    *cache.CacheService
+	Limiter  *ratelimit.RateLimiter
+	Sessions *session.Sessions
+	Locker   *lock.Locker
+}
+
+// sections are those of the documentation, in its order.
+var sections = []struct {
+	title string
+	walk  func(tour, *walk)
+}{
+	{"Basic usage: a cache of users", tour.basicUsage},
+	{"KVStore methods: get, set, del, has", tour.methods},
+	{"TTL: expire and touch", tour.timeToLive},
+	{"Sessions: create, touch, end", tour.sessions},
+	{"Atomic operations: incr", tour.incr},
+	{"Rate limiting with incr", tour.rateLimit},
+	{"Atomic operations: setnx", tour.setNX},
+	{"Distributed locks with setnx", tour.locks},
+	{"Namespacing", tour.namespaces},
+	{"Error handling", tour.errors},
+	{"MemoryKV: the collector", tour.collector},
+}
+
+const (
+	short = 300 * time.Millisecond // a time to live to wait for
+	long  = 30 * time.Minute       // one that the walk does not see the end of
+)
+
+func (t tour) basicUsage(w *walk) {
+	ada := cache.User{ID: "42", Name: "Ada"}
+	misses[cache.User](w, `cache.GetUser("42")`)(t.Cache.GetUser(w.ctx, "42"))
+	w.ok(`cache.SetUser("42", Ada), for an hour`)(t.Cache.SetUser(w.ctx, "42", ada))
+	finds(w, `cache.GetUser("42")`, ada)(t.Cache.GetUser(w.ctx, "42"))
+	misses[cache.User](w, `cache.GetUser("43")`)(t.Cache.GetUser(w.ctx, "43"))
+
+	store := t.open(w, "cache")
+	w.within(`TTL("user:42")`, time.Hour)(store.TTL(w.ctx, "user:42"))
+}
+
+func (t tour) methods(w *walk) {
+	type point struct{ X, Y int }
+	store := t.open(w, "data")
+	w.ok(`Set("point", point{1, 2})`)(store.Set(w.ctx, "point", point{1, 2}))
+	finds(w, `Get[point]("point")`, point{1, 2})(adaptor.Get[point](w.ctx, store, "point"))
+	text, found, err := store.GetRaw(w.ctx, "point")
+	finds(w, `GetRaw("point")`, `{"X":1,"Y":2}`)(string(text), found, err)
+	returns(w, `Has("point")`, true)(store.Has(w.ctx, "point"))
+	finds(w, `TTL("point"): 0 is for ever`, time.Duration(0))(store.TTL(w.ctx, "point"))
+	w.ok(`Del("point")`)(store.Del(w.ctx, "point"))
+	misses[point](w, `Get[point]("point")`)(adaptor.Get[point](w.ctx, store, "point"))
+	returns(w, `Has("point")`, false)(store.Has(w.ctx, "point"))
+	w.ok(`Del("point"), a second time`)(store.Del(w.ctx, "point"))
+
+	const big = int64(1)<<53 + 1
+	w.ok(`Set("big", 1<<53 + 1)`)(store.Set(w.ctx, "big", big))
+	finds(w, `Get[int64]("big"): no digit lost`, big)(adaptor.Get[int64](w.ctx, store, "big"))
+	w.ok(`Set("nil", nil)`)(store.Set(w.ctx, "nil", nil))
+	finds[any](w, `Get[any]("nil"): null is found`, nil)(adaptor.Get[any](w.ctx, store, "nil"))
+}
+
+func (t tour) timeToLive(w *walk) {
+	store := t.open(w, "sessions")
+	w.ok(`Set("session:abc", …, WithTTL(300ms))`)(store.Set(w.ctx, "session:abc", "Ada", adaptor.WithTTL(short)))
+	w.ok(`Set("session:def", …, WithTTL(300ms))`)(store.Set(w.ctx, "session:def", "Bob", adaptor.WithTTL(short)))
+	w.within(`TTL("session:abc")`, short)(store.TTL(w.ctx, "session:abc"))
+	returns(w, `Expire("session:abc", 30m), the touch`, true)(store.Expire(w.ctx, "session:abc", long))
+	w.gone(`"session:def" expires`, store, "session:def")
+	returns(w, `Has("session:abc"): touched, so it stays`, true)(store.Has(w.ctx, "session:abc"))
+	w.within(`TTL("session:abc")`, long)(store.TTL(w.ctx, "session:abc"))
+	returns(w, `Expire("session:def", 30m): nothing to touch`, false)(store.Expire(w.ctx, "session:def", long))
+	returns(w, `Has("session:def"): not created by Expire`, false)(store.Has(w.ctx, "session:def"))
+
+	w.ok(`Set("session:abc", …, WithKeepTTL())`)(store.Set(w.ctx, "session:abc", "Ada B.", adaptor.WithKeepTTL()))
+	w.within(`TTL("session:abc"): kept`, long)(store.TTL(w.ctx, "session:abc"))
+	w.ok(`Set("session:abc", …)`)(store.Set(w.ctx, "session:abc", "Ada L."))
+	finds(w, `TTL("session:abc"): a plain Set never expires`, time.Duration(0))(store.TTL(w.ctx, "session:abc"))
+}
+
+func (t tour) sessions(w *walk) {
+	ada := session.Session{UserID: "42"}
+	id, err := t.Sessions.Create(w.ctx, ada)
+	returns(w, `sessions.Create(user 42): letters in the id`, 26)(len(id), err)
+	finds(w, `sessions.Get(id)`, ada)(t.Sessions.Get(w.ctx, id))
+	returns(w, `sessions.Touch(id)`, true)(t.Sessions.Touch(w.ctx, id))
+	w.ok(`sessions.End(id)`)(t.Sessions.End(w.ctx, id))
+	misses[session.Session](w, `sessions.Get(id)`)(t.Sessions.Get(w.ctx, id))
+	returns(w, `sessions.Touch(id): not revived`, false)(t.Sessions.Touch(w.ctx, id))
+}
+
+func (t tour) incr(w *walk) {
+	store := t.open(w, "counters")
+	returns(w, `Incr("hits", 1)`, int64(1))(store.Incr(w.ctx, "hits", 1))
+	returns(w, `Incr("hits", 1)`, int64(2))(store.Incr(w.ctx, "hits", 1))
+	returns(w, `Incr("hits", 5)`, int64(7))(store.Incr(w.ctx, "hits", 5))
+	finds(w, `Get[int64]("hits")`, int64(7))(adaptor.Get[int64](w.ctx, store, "hits"))
+
+	returns(w, `50 goroutines: Incr("many", 1); the sum`, int64(50))(fifty(w.ctx, store, "many"))
+
+	returns(w, `Incr("window", 1, WithTTL(300ms))`, int64(1))(store.Incr(w.ctx, "window", 1, adaptor.WithTTL(short)))
+	returns(w, `Incr("window", 1, WithTTL(30m))`, int64(2))(store.Incr(w.ctx, "window", 1, adaptor.WithTTL(long)))
+	w.within(`TTL("window"): set by the first one only`, short)(store.TTL(w.ctx, "window"))
+	w.gone(`"window" expires`, store, "window")
+	n, left, err := store.IncrTTL(w.ctx, "window", 1, adaptor.WithTTL(long))
+	returns(w, `IncrTTL("window", 1, WithTTL(30m)): a new window`, int64(1))(n, err)
+	w.within(`the time left that it returned`, long)(left, true, err)
+}
+
+// fifty counts 50 times at once, and returns the counter.
+func fifty(ctx context.Context, store *adaptor.AtomicKVStore, key string) (int64, error) {
+	errs := make(chan error, 50)
+	var wg sync.WaitGroup
+	for range cap(errs) {
+		wg.Go(func() {
+			_, err := store.Incr(ctx, key, 1)
+			errs <- err
+		})
+	}
+	wg.Wait()
+	close(errs)
+	for err := range errs {
+		if err != nil {
+			return 0, err
+		}
+	}
+	n, _, err := adaptor.Get[int64](ctx, store, key)
+	return n, err
+}
+
+func (t tour) rateLimit(w *walk) {
+	const limit = 3
+	check := func(client string, want ratelimit.Decision) {
+		got, err := t.Limiter.CheckLimit(w.ctx, client, limit)
+		resetIn := got.ResetIn
+		got.ResetIn = 0
+		did := fmt.Sprintf(`ratelimit.CheckLimit(%q, %d)`, client, limit)
+		text := fmt.Sprintf("allowed %v, %d more, reset in %v", got.Allowed, got.Remaining, resetIn.Round(time.Second))
+		expected := fmt.Sprintf("allowed %v, %d more, reset in at most 1m0s", want.Allowed, want.Remaining)
+		w.step(did, result(text, err), expected, err == nil && got == want && 0 < resetIn && resetIn <= time.Minute)
+	}
+	for remaining := range int64(limit) {
+		check("alice", ratelimit.Decision{Allowed: true, Remaining: limit - 1 - remaining})
+	}
+	check("alice", ratelimit.Decision{})
+	check("alice", ratelimit.Decision{})
+	check("bob", ratelimit.Decision{Allowed: true, Remaining: limit - 1})
+}
+
+func (t tour) setNX(w *walk) {
+	store := t.open(w, "data")
+	returns(w, `SetNX("leader", "first")`, true)(store.SetNX(w.ctx, "leader", "first"))
+	returns(w, `SetNX("leader", "second")`, false)(store.SetNX(w.ctx, "leader", "second"))
+	finds(w, `Get[string]("leader"): the first value stays`, "first")(adaptor.Get[string](w.ctx, store, "leader"))
+	returns(w, `CompareAndSwap("leader", "second", "third")`, false)(store.CompareAndSwap(w.ctx, "leader", "second", "third"))
+	returns(w, `CompareAndSwap("leader", "first", "third")`, true)(store.CompareAndSwap(w.ctx, "leader", "first", "third"))
+	finds(w, `Get[string]("leader")`, "third")(adaptor.Get[string](w.ctx, store, "leader"))
+}
+
+func (t tour) locks(w *walk) {
+	ran, err := t.Locker.Run(w.ctx, "report", long, func(ctx context.Context, l *lock.Lock) error {
+		returns(w, `while the report runs: locker.Run("report")`, false)(t.Locker.Run(ctx, "report", long, nothing))
+		returns(w, `while the report runs: lock.Extend()`, true)(l.Extend(ctx))
+		return nil
+	})
+	returns(w, `locker.Run("report", 30m, …)`, true)(ran, err)
+	returns(w, `locker.Run("report"): released, so it runs again`, true)(t.Locker.Run(w.ctx, "report", long, nothing))
+
+	store := t.open(w, "locks")
+	const key = "lock:resource"
+	returns(w, `SetNX("lock:resource", "ann", WithTTL(30m))`, true)(store.SetNX(w.ctx, key, "ann", adaptor.WithTTL(long)))
+	returns(w, `SetNX("lock:resource", "ben", WithTTL(30m))`, false)(store.SetNX(w.ctx, key, "ben", adaptor.WithTTL(long)))
+	returns(w, `ben: CompareAndDelete: a stranger can't release it`, false)(store.CompareAndDelete(w.ctx, key, "ben"))
+	returns(w, `ben: CompareAndSwap: … or extend it`, false)(store.CompareAndSwap(w.ctx, key, "ben", "ben", adaptor.WithTTL(long)))
+	finds(w, `Get[string]("lock:resource")`, "ann")(adaptor.Get[string](w.ctx, store, key))
+	returns(w, `ann: CompareAndDelete`, true)(store.CompareAndDelete(w.ctx, key, "ann"))
+
+	returns(w, `ann: SetNX(…, WithTTL(300ms))`, true)(store.SetNX(w.ctx, key, "ann", adaptor.WithTTL(short)))
+	w.gone(`ann's lock expires`, store, key)
+	returns(w, `ben: SetNX(…, WithTTL(30m))`, true)(store.SetNX(w.ctx, key, "ben", adaptor.WithTTL(long)))
+	returns(w, `ann: CompareAndSwap: it is ben's now`, false)(store.CompareAndSwap(w.ctx, key, "ann", "ann", adaptor.WithTTL(long)))
+	returns(w, `ann: CompareAndDelete`, false)(store.CompareAndDelete(w.ctx, key, "ann"))
+	returns(w, `ben: CompareAndDelete`, true)(store.CompareAndDelete(w.ctx, key, "ben"))
+}
+
+func nothing(context.Context, *lock.Lock) error { return nil }
+
+func (t tour) namespaces(w *walk) {
+	users, sessions := t.open(w, "users"), t.open(w, "sessions")
+	w.ok(`users: Set("1", "Ada")`)(users.Set(w.ctx, "1", "Ada"))
+	misses[string](w, `sessions: Get[string]("1")`)(adaptor.Get[string](w.ctx, sessions, "1"))
+
+	admin, err := sessions.Namespace("admin")
+	w.ok(`sessions.Namespace("admin")`)(err)
+	returns(w, `sessions/admin: Incr("1", 1), atomic like its parent`, int64(1))(admin.Incr(w.ctx, "1", 1))
+	returns(w, `sessions: Has("1"): a parent has not its child's keys`, false)(sessions.Has(w.ctx, "1"))
+
+	a := t.open(w, "a")
+	b, err := a.Namespace("b")
+	w.ok(`a.Namespace("b")`)(err)
+	w.ok(`a: Set("b:c", "in a")`)(a.Set(w.ctx, "b:c", "in a"))
+	misses[string](w, `a/b: Get[string]("c")`)(adaptor.Get[string](w.ctx, b, "c"))
+	w.ok(`a/b: Set("c", "in a/b")`)(b.Set(w.ctx, "c", "in a/b"))
+	finds(w, `a: Get[string]("b:c")`, "in a")(adaptor.Get[string](w.ctx, a, "b:c"))
+
+	// A store is an adaptor: a service can be given a name space of its own.
+	tenant := t.open(w, "tenant-1")
+	service, err := cache.NewCacheService(adaptor.WithoutAtomic(tenant))
+	w.ok(`cache.NewCacheService(tenant-1)`)(err)
+	if err == nil {
+		misses[cache.User](w, `tenant-1: cache.GetUser("42"): not the others' Ada`)(service.GetUser(w.ctx, "42"))
+	}
+}
+
+func (t tour) errors(w *walk) {
+	const key = "key-" + secret
+	const value = "value-" + secret
+	store := t.open(w, "data")
+	w.fails(`Set(key, value, WithTTL(-1s))`, adaptor.CodeInvalidTTL)(store.Set(w.ctx, key, value, adaptor.WithTTL(-time.Second)))
+	returns(w, `Has(key): nothing was stored`, false)(store.Has(w.ctx, key))
+
+	_, err := t.KV.Namespace("")
+	w.fails(`Namespace("")`, adaptor.CodeEmptyNamespace)(err)
+	_, err = store.Namespace("")
+	w.fails(`data.Namespace("")`, adaptor.CodeEmptyNamespace)(err)
+
+	w.fails(`Set(key, a channel)`, adaptor.CodeInvalidValue)(store.Set(w.ctx, key, make(chan int)))
+	w.ok(`Set(key, value)`)(store.Set(w.ctx, key, value))
+	_, err = store.Incr(w.ctx, key, 1)
+	w.fails(`Incr(key, 1): no integer`, adaptor.CodeInvalidValue)(err)
+	_, _, err = adaptor.Get[time.Time](w.ctx, store, key)
+	w.fails(`Get[time.Time](key)`, adaptor.CodeInvalidValue)(err)
+
+	ended, cancel := context.WithCancel(w.ctx)
+	cancel()
+	w.fails(`Set(ended context, key, …)`, adaptor.CodeStoreOperationFailed)(store.Set(ended, key, "other"))
+	finds(w, `Get[string](key): the value is still there`, value)(adaptor.Get[string](w.ctx, store, key))
+}
+
+func (t tour) collector(w *walk) {
+	store, err := t.Memory.Namespace("garbage")
+	if err != nil {
+		w.ok(`Namespace("garbage")`)(err)
+		return
+	}
+	const due, lasting = 1000, 10
+	begin := t.Memory.Stats()
+	for i := range lasting {
+		err = first(err, store.Set(w.ctx, fmt.Sprint("lasting ", i), i))
+	}
+	for i := range due {
+		err = first(err, store.Set(w.ctx, fmt.Sprint("due ", i), i, adaptor.WithTTL(short)))
+	}
+	w.ok(`10 × Set(…), 1000 × Set(…, WithTTL(300ms))`)(err)
+
+	before := t.Memory.Stats()
+	w.step(`Stats().Entries`, show(before.Entries), "at least 1000", before.Entries >= due)
+	w.eventually(`nobody reads them, and the collector removes them`, func() (bool, error) {
+		now := t.Memory.Stats()
+		return now.Expired >= begin.Expired+due && now.Sweeps > before.Sweeps, nil
+	})
+
+	after := t.Memory.Stats()
+	w.step(`Stats().Entries`, show(after.Entries), "1000 fewer", after.Entries <= before.Entries-due)
+	w.step(`Stats().Expired, since then`, show(after.Expired-begin.Expired), "at least 1000", after.Expired-begin.Expired >= due)
+	w.step(`Stats().Sweeps, since then`, show(after.Sweeps-begin.Sweeps), "at least 1", after.Sweeps > begin.Sweeps)
+	kept := 0
+	for i := range lasting {
+		found, hasErr := store.Has(w.ctx, fmt.Sprint("lasting ", i))
+		err = first(err, hasErr)
+		if found {
+			kept++
+		}
+	}
+	returns(w, `lasting entries that are still there`, lasting)(kept, err)
+}
+
+func first(err, next error) error {
+	if err != nil {
+		return err
+	}
+	return next
+}
+
+// open returns the store of the given name. One that could not be opened is nil, and
+// makes all steps fail that work on it.
+func (t tour) open(w *walk, name string) *adaptor.AtomicKVStore {
+	store, err := t.KV.Namespace(name)
+	if err != nil {
+		w.ok(fmt.Sprintf("Namespace(%q)", name))(err)
+	}
+	return store
+}
