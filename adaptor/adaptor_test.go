@@ -343,6 +343,10 @@ func TestSentinelsAndCodes(t *testing.T) {
 	assert.False(t, adaptor.OutcomeUnknown(nil))
 	assert.False(t, adaptor.OutcomeUnknown((*adaptor.Error)(nil)))
 	assert.EqualError(t, &adaptor.Error{}, "kv: : ")
+	var none *adaptor.Error
+	assert.Empty(t, adaptor.CodeOf(fmt.Errorf("%w", error(none))))
+	assert.NotEmpty(t, none.Error())
+	assert.Equal(t, adaptor.CodeInvalidTTL, adaptor.CodeOf(errors.Join(adaptor.ErrInvalidValue, adaptor.ErrInvalidTTL)))
 }
 
 func TestEmptyNamespace(t *testing.T) {
@@ -459,7 +463,7 @@ func TestErrorsKeepSecrets(t *testing.T) {
 		"Set(ttl)":         s.Set(ctx, "secret", "secret", adaptor.WithTTL(-1)),
 	} {
 		require.Error(t, err, name)
-		for _, text := range []string{err.Error(), fmt.Sprintf("%v %+v %s %q", err, err, err, err)} {
+		for _, text := range []string{err.Error(), fmt.Sprintf("%v %+v %#v %s %q", err, err, err, err, err), asJSON(t, err)} {
 			assert.NotContains(t, text, "secret", name)
 		}
 	}
@@ -467,6 +471,12 @@ func TestErrorsKeepSecrets(t *testing.T) {
 	assert.ErrorIs(t, err, marshaler, "the cause stays reachable")
 	_, _, err = adaptor.Get[int8](ctx, s, "k")
 	assert.EqualError(t, err, `kv: Get in namespace "ns": INVALID_VALUE: the stored value does not decode into type int8 (at byte 8)`)
+}
+
+func asJSON(t *testing.T, v any) string {
+	text, err := json.Marshal(map[string]any{"error": v})
+	require.NoError(t, err)
+	return string(text)
 }
 
 func box[T any](value T, found bool, err error) (any, bool, error) { return value, found, err }

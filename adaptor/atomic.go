@@ -98,7 +98,8 @@ func (s *AtomicKVStore) SetNX(ctx context.Context, key string, value any, opts .
 
 // CompareAndSwap replaces the value at key by new if it is old, and reports whether
 // it did. What is compared is JSON text: nil is null, not "missing", and text that
-// another language wrote with spaces differs. The time to live is replaced as Set
+// another language wrote with spaces differs, and so does a struct that was read as an
+// any, whose members come sorted by name. The time to live is replaced as Set
 // does: without WithTTL the entry never expires; WithKeepTTL keeps its deadline.
 // ErrInvalidValue: JSON can't hold old or new. ErrInvalidTTL: see [WithTTL].
 func (s *AtomicKVStore) CompareAndSwap(ctx context.Context, key string, old, new any, opts ...Option) (bool, error) {

@@ -36,23 +36,27 @@ var (
 	ErrStoreOperationFailed = errors.New("kv: store operation failed")
 )
 
-var sentinels = map[Code]error{
-	CodeInvalidTTL:           ErrInvalidTTL,
-	CodeEmptyNamespace:       ErrEmptyNamespace,
-	CodeInvalidValue:         ErrInvalidValue,
-	CodeStoreOperationFailed: ErrStoreOperationFailed,
+// sentinels are looked for in this order.
+var sentinels = []struct {
+	code     Code
+	sentinel error
+}{
+	{CodeInvalidTTL, ErrInvalidTTL},
+	{CodeEmptyNamespace, ErrEmptyNamespace},
+	{CodeInvalidValue, ErrInvalidValue},
+	{CodeStoreOperationFailed, ErrStoreOperationFailed},
 }
 
-// CodeOf returns the code of the first [*Error], or of the first sentinel, in
-// err's tree; "" for an error that is not ours, and for nil.
+// CodeOf returns the code of the first [*Error] in err's tree, or of a sentinel in it;
+// "" for an error that is not ours, and for nil.
 func CodeOf(err error) Code {
 	var e *Error
-	if errors.As(err, &e) {
+	if errors.As(err, &e) && e != nil {
 		return e.Code
 	}
-	for code, sentinel := range sentinels {
-		if errors.Is(err, sentinel) {
-			return code
+	for _, s := range sentinels {
+		if errors.Is(err, s.sentinel) {
+			return s.code
 		}
 	}
 	return ""
@@ -78,6 +82,9 @@ type Error struct {
 
 // Error says what failed, on which namespace, and why, without key and value.
 func (e *Error) Error() string {
+	if e == nil {
+		return "kv: no error (nil *adaptor.Error)"
+	}
 	var b strings.Builder
 	b.WriteString("kv: ")
 	b.WriteString(e.Op)
@@ -97,13 +104,29 @@ func (e *Error) Error() string {
 }
 
 // Unwrap returns the cause.
-func (e *Error) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() error {
+	if e == nil {
+		return nil
+	}
+	return e.Err
+}
 
 // Is reports whether target is the sentinel of e's code.
 func (e *Error) Is(target error) bool {
-	sentinel, ok := sentinels[e.Code]
-	return ok && target == sentinel
+	for _, s := range sentinels {
+		if e != nil && s.code == e.Code {
+			return s.sentinel == target
+		}
+	}
+	return false
 }
+
+// MarshalText returns the text of Error, so that an error that is logged as JSON
+// shows no more than that.
+func (e *Error) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
+
+// GoString returns the text of Error, so that %#v shows no more than that.
+func (e *Error) GoString() string { return e.Error() }
 
 // OutcomeUnknown reports whether err is, or wraps, the error of a write that may
 // have happened although it failed: a timeout, a cut connection, a context that

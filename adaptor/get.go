@@ -6,8 +6,8 @@ import (
 	"github.com/zelt-go/kv/internal/codec"
 )
 
-// Reader is what [Get] reads from: a [*KVStore] or an [*AtomicKVStore]. It is
-// sealed; no other type can implement it.
+// Reader is what [Get] reads from: a [*KVStore] or an [*AtomicKVStore]. It is sealed:
+// a type that embeds one of them is a Reader too, but Get reads from what it embeds.
 type Reader interface {
 	// GetRaw is [KVStore.GetRaw].
 	GetRaw(ctx context.Context, key string) (value []byte, found bool, err error)

@@ -83,7 +83,9 @@ func WithConfig(config memory.Config) fx.Option {
 // for them. It is for the root of the app; inside an fx.Module it reaches only that
 // module's AtomicKVAdaptor. A nil a fails fx.New.
 //
-// A bare fx.Replace(a) would replace the concrete type of a, which nobody asks for.
+// A bare fx.Replace(a) would replace the concrete type of a only. fx allows one
+// decoration of a type in a scope: an app that decorates AtomicKVAdaptor itself has to
+// leave that out of a test that replaces it.
 func ReplaceAdaptor(a adaptor.AtomicKVAdaptor) fx.Option {
 	if isNil(a) {
 		return fx.Error(errors.New("kvmodule: ReplaceAdaptor needs an adaptor, got nil"))
@@ -100,11 +102,14 @@ func plainAdaptor(a adaptor.AtomicKVAdaptor) (adaptor.KVAdaptor, error) {
 	return adaptor.WithoutAtomic(a), nil
 }
 
-// isNil reports whether a is nil, or holds a nil pointer.
+// isNil reports whether a is nil, or holds a nil.
 func isNil(a adaptor.AtomicKVAdaptor) bool {
 	if a == nil {
 		return true
 	}
-	v := reflect.ValueOf(a)
-	return v.Kind() == reflect.Pointer && v.IsNil()
+	switch v := reflect.ValueOf(a); v.Kind() {
+	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Slice, reflect.Chan:
+		return v.IsNil()
+	}
+	return false
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -250,4 +251,25 @@ func TestNamespacesLeaveNothing(t *testing.T) {
 		require.NoError(t, s.Del(ctx, "k"))
 	}
 	assert.Zero(t, kv.Stats())
+}
+
+// A store that is empty again gives its memory back.
+func TestEmptyStoreGivesBack(t *testing.T) {
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	kv := newKV(t)
+	before := heap()
+	const n = 200_000
+	s := fill(t, kv, n, time.Hour)
+	full := heap() - before
+	for i := range n {
+		require.NoError(t, s.Del(ctx, fmt.Sprint(i)))
+	}
+	require.NoError(t, s.Del(ctx, "stays"))
+	assert.Less(t, int64(heap())-int64(before), int64(full/10))
+	runtime.KeepAlive(kv)
 }

@@ -8,7 +8,8 @@
 //
 // Entries lie in shards, each a map behind a mutex with a heap of its deadlines.
 // An entry is absent from its deadline on, to the nanosecond, by Go's monotonic
-// clock: steps of the wall clock change nothing. The memory of expired entries is
-// freed by the collector, which runs between [MemoryKV.Start] and [MemoryKV.Stop],
-// and by writes, each of which removes a few.
+// clock: steps of the wall clock change nothing. Expired entries are removed by the
+// collector, which runs between [MemoryKV.Start] and [MemoryKV.Stop], and by writes,
+// each of which removes a few. A shard's map gives its own memory back when the shard
+// is empty.
 package memory

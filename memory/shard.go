@@ -17,6 +17,7 @@ type shard struct {
 	mu      sync.Mutex
 	entries map[entryKey]*entry
 	due     dueHeap // the entries that have a deadline
+	most    int     // entries at a time, since the shard was empty
 	bytes   int64
 	hits    uint64
 	misses  uint64
@@ -59,13 +60,15 @@ func (s *shard) read(k entryKey, now int64) *entry {
 	return e
 }
 
-// put stores value at k, where e is what is live there, with a driver's ttl.
-func (s *shard) put(k entryKey, e *entry, value []byte, ttl time.Duration, now int64) {
+// put stores value at k, where e is what is live there, with a driver's ttl, and
+// returns the entry.
+func (s *shard) put(k entryKey, e *entry, value []byte, ttl time.Duration, now int64) *entry {
 	if e == nil {
 		// The key is the caller's, who may reuse its memory.
 		e = &entry{entryKey: entryKey{k.namespace, strings.Clone(k.key)}}
 		s.entries[e.entryKey] = e
 		s.bytes += e.size()
+		s.most = max(s.most, len(s.entries))
 	}
 	s.bytes += int64(len(value) - len(e.value))
 	e.value = value
@@ -76,6 +79,7 @@ func (s *shard) put(k entryKey, e *entry, value []byte, ttl time.Duration, now i
 	default:
 		s.setDeadline(e, deadline(now, ttl))
 	}
+	return e
 }
 
 // setDeadline is the only place where a deadline changes.
@@ -96,7 +100,14 @@ func (s *shard) remove(e *entry) {
 	s.setDeadline(e, 0)
 	delete(s.entries, e.entryKey)
 	s.bytes -= e.size() + int64(len(e.value))
+	if len(s.entries) == 0 && s.most > keptEmpty {
+		// Neither a map nor a slice gives memory back by itself.
+		s.entries, s.due, s.most = make(map[entryKey]*entry), nil, 0
+	}
 }
+
+// keptEmpty is how many entries an empty shard keeps room for.
+const keptEmpty = 64
 
 // free removes up to limit expired entries and returns how many it did.
 func (s *shard) free(now int64, limit int) (removed int) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"hash/maphash"
+	"math"
 	"strconv"
 	"time"
 
@@ -108,8 +109,11 @@ func (s *store) TTL(_ context.Context, key string) (ttl time.Duration, found boo
 
 // left is what [driver.Store] TTL returns for e.
 func (e *entry) left(now int64) time.Duration {
-	if e.deadline == 0 {
+	switch e.deadline {
+	case 0:
 		return driver.NoTTL
+	case math.MaxInt64: // saturated: further away than we know
+		return math.MaxInt64
 	}
 	return time.Duration(e.deadline - now)
 }
@@ -121,8 +125,8 @@ func (s *store) Incr(_ context.Context, key string, by int64, ttl time.Duration)
 	defer s.unlock(sh, now)
 	e := sh.live(k, now)
 	if e == nil {
-		sh.put(k, nil, strconv.AppendInt(nil, by, 10), ttl, now)
-		return by, ttl, nil
+		e = sh.put(k, nil, strconv.AppendInt(nil, by, 10), ttl, now)
+		return by, e.left(now), nil
 	}
 	sum, err = driver.Add(e.value, by)
 	if err != nil {

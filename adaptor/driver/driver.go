@@ -17,7 +17,8 @@
 //     are not UTF-8, and be long. They are as safe to keep as any Go string
 //     for a segment; a key must be copied (strings.Clone) before it is kept,
 //     since callers do pass strings that share memory with a request buffer.
-//   - A context is not done yet when the call begins.
+//   - A context was not done when the operation began. (It may be by now: a value was
+//     made into JSON meanwhile.)
 //   - A ttl is [NoTTL], [KeepTTL] where a method says so, or a positive whole
 //     number of milliseconds, up to 292 years.
 //   - A value is one compact JSON text. It belongs to the backend from then on:

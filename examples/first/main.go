@@ -19,12 +19,14 @@ func NewVisits(kv adaptor.AtomicKVAdaptor) (*Visits, error) {
 
 func (v *Visits) Count(ctx context.Context) error {
 	n, err := v.store.Incr(ctx, "home", 1)
-	fmt.Println("visit", n)
+	if err == nil {
+		fmt.Println("visit", n)
+	}
 	return err
 }
 
 func main() {
-	app := fx.New(kvmodule.Module, fx.Provide(NewVisits), fx.NopLogger,
-		fx.Invoke(func(lc fx.Lifecycle, v *Visits) { lc.Append(fx.StartHook(v.Count)) }))
-	app.Run()
+	fx.New(kvmodule.Module, fx.Provide(NewVisits), fx.Invoke(
+		func(lc fx.Lifecycle, v *Visits) { lc.Append(fx.StartHook(v.Count)) },
+	)).Run()
 }

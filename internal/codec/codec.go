@@ -26,16 +26,14 @@ func Marshal(v any) (text []byte, err error) {
 	defer recovered(t, &err)
 	opts := options
 	if v != nil {
-		s := shapeOf(t)
-		if s.dynamic {
-			if s, err = inspect(reflect.ValueOf(v)); err != nil {
+		known := shapeOf(t)
+		number := known.number
+		if known.look {
+			if number, err = inspect(reflect.ValueOf(v)); err != nil {
 				return nil, marshalError(t, err)
 			}
 		}
-		switch {
-		case s.endless:
-			return nil, marshalError(t, errEndless)
-		case s.number:
+		if number {
 			opts = numberOptions
 		}
 	}
@@ -52,13 +50,10 @@ func Marshal(v any) (text []byte, err error) {
 // tooDeep finds the nesting that the engine lets through: it does not count an empty
 // slice or map at the bottom. Only text with that many brackets is read again.
 func tooDeep(text []byte) bool {
-	const levels = 10_000
-	return len(text) > 2*levels &&
-		bytes.Count(text, []byte("["))+bytes.Count(text, []byte("{")) > levels &&
+	return len(text) > 2*maxLevels &&
+		bytes.Count(text, []byte("["))+bytes.Count(text, []byte("{")) > maxLevels &&
 		!jsontext.Value(text).IsValid(options)
 }
-
-var errTooDeep = errors.New("codec: nested beyond 10,000")
 
 // Unmarshal decodes text into target, a pointer to a zero value; what it points to
 // shares no memory with text. An error is an [*Error], and leaves target undefined.
@@ -131,43 +126,53 @@ func unmarshalError(t reflect.Type, err error) *Error {
 	return e
 }
 
-// because names the kind of a cause, as far as that quotes nothing of the value.
+// because names the kind of a cause, as far as that quotes nothing of the value. What
+// lies below the engine's own errors is the user's, and is not looked at.
 func because(err error) string {
-	var (
-		syntax      *jsontext.SyntacticError
-		marshaler   *jsonv1.MarshalerError
-		unsupported *jsonv1.UnsupportedTypeError
-		value       *jsonv1.UnsupportedValueError
-	)
-	switch {
-	case errors.Is(err, errTooDeep):
+	switch e := err.(type) {
+	case *keyError:
+		return fmt.Sprintf(": %v has keys that are no strings, integers or text marshalers", e.mapType)
+	case *jsonv1.UnsupportedTypeError:
+		return fmt.Sprintf(": type %v has no JSON form", e.Type)
+	case *jsonv1.UnsupportedValueError:
+		return ": it holds what JSON has no form for, such as NaN, an infinity or a cycle"
+	case *jsonv1.MarshalerError:
+		return fmt.Sprintf(": %v failed to marshal itself, or brought text that is not JSON", valueType(e.Type))
+	case *jsonv1.SyntaxError:
+		// The engine's texts for these two are constant; its others quote characters.
+		switch e.Error() {
+		case "exceeded max depth":
+			return because(errTooDeep)
+		case "invalid UTF-8":
+			return ": it holds text that is not UTF-8"
+		}
+		return ": it is not JSON, or holds an unpaired surrogate"
+	}
+	switch err {
+	case errTooDeep:
 		return ": nesting beyond 10,000"
-	case errors.Is(err, errEndless):
+	case errEndless:
 		return ": it is cyclic, or its pointers are nested too deep"
-	case errors.As(err, &unsupported) && unsupported.Type != nil:
-		return fmt.Sprintf(": type %v has no JSON form", unsupported.Type)
-	case errors.As(err, &value):
-		return ": it holds NaN, an infinity or a cycle"
-	case errors.As(err, &marshaler) && marshaler.Type != nil:
-		return fmt.Sprintf(": %v failed to marshal itself, or brought text that is not JSON", marshaler.Type)
-	case errors.As(err, &syntax):
-		return ": text that is not UTF-8 or not JSON, or nesting beyond 10,000"
 	}
 	return ""
 }
 
+// valueType is the type that a user wrote: the engine calls methods on a pointer.
+func valueType(t reflect.Type) reflect.Type {
+	if t != nil && t.Kind() == reflect.Pointer {
+		return t.Elem()
+	}
+	return t
+}
+
 func offset(err error) int64 {
-	var syntax *jsontext.SyntacticError
-	if errors.As(err, &syntax) {
-		return syntax.ByteOffset
-	}
-	var semantic *jsonv2.SemanticError
-	if errors.As(err, &semantic) {
-		return semantic.ByteOffset
-	}
-	var mismatch *jsonv1.UnmarshalTypeError
-	if errors.As(err, &mismatch) {
-		return mismatch.Offset
+	switch e := err.(type) {
+	case *jsonv1.SyntaxError:
+		return e.Offset
+	case *jsonv1.UnmarshalTypeError:
+		return e.Offset
+	case *jsonv2.SemanticError:
+		return e.ByteOffset
 	}
 	return -1
 }

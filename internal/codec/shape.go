@@ -12,13 +12,14 @@ import (
 
 // The engine bounds how deep JSON text is nested, but not how long a row of
 // pointers is: `type P *P`, or a pointer to an interface that holds a pointer to an
-// interface and so on, adds no nesting, and recursion along it ends the process.
+// interface and so on, adds no nesting, and recursion along it ends the process. It
+// also takes map keys that encoding/json refuses, those of no fixed order among them.
 // A type's shape says whether its values need a look first; few do.
 
 // shape is what has to be known of a type before the engine sees a value of it.
 type shape struct {
-	endless bool // a pointer type that points to itself, type P *P: no value of it has a JSON form
-	dynamic bool // an interface: the value decides
+	look    bool // a value may hold an interface, an endless pointer or a refused map key
+	endless bool // a pointer type that points to itself, type P *P: decoding into it has no end
 	number  bool // json.Number
 }
 
@@ -46,11 +47,19 @@ func (s *shape) add(t reflect.Type, seen map[reflect.Type]bool) {
 	}
 	switch t.Kind() {
 	case reflect.Interface:
-		s.dynamic = true
+		s.look = true
 	case reflect.Pointer:
-		s.endless = s.endless || pointsToItself(t)
+		if pointsToItself(t) {
+			s.look, s.endless = true, true
+		}
 		s.add(t.Elem(), seen)
-	case reflect.Slice, reflect.Array, reflect.Map:
+	case reflect.Slice, reflect.Array:
+		s.add(t.Elem(), seen)
+	case reflect.Map:
+		if !isName(t.Key()) {
+			s.look = true
+		}
+		s.add(t.Key(), seen)
 		s.add(t.Elem(), seen)
 	case reflect.Struct:
 		for i := range t.NumField() {
@@ -71,35 +80,61 @@ func pointsToItself(t reflect.Type) bool {
 	return false
 }
 
+// isName reports whether encoding/json makes names of members of map keys of type t.
+func isName(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.String,
+		reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
+		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
+		return true
+	case reflect.Interface:
+		return false // what it holds may have no fixed order, or no name
+	}
+	return t.Implements(textMarshaler)
+}
+
 // visible reports whether encoding/json looks at a field.
 func visible(f reflect.StructField) bool {
 	return (f.IsExported() || f.Anonymous) && f.Tag.Get("json") != "-"
 }
 
-// maxPath bounds the pointers, interfaces and containers on the way to any part of
-// a value. The engine's recursion over as many takes some 50 MB of stack, far from
-// the limit of 1 GB (250 MB on 32 bits), and 10,000 levels of JSON need far fewer.
-const maxPath = 100_000
+const (
+	// maxLevels bounds the nesting of JSON text, as encoding/json does in reading.
+	maxLevels = 10_000
+	// maxPath bounds the pointers, interfaces and containers on the way to any part of
+	// a value. The engine's recursion over as many takes some 50 MB of stack, far from
+	// the limit of 1 GB (250 MB on 32 bits), and 10,000 levels of JSON need far fewer.
+	maxPath = 100_000
+)
 
-var errEndless = errors.New("codec: cyclic, or nested too deep")
+var (
+	errEndless = errors.New("codec: cyclic, or nested too deep")
+	errTooDeep = errors.New("codec: nested beyond 10,000")
+)
 
-// inspect walks a value of a dynamic type, as the engine will, and returns the shape
-// that the types in it add up to.
-func inspect(v reflect.Value) (shape, error) {
-	var found shape
-	err := found.walk(v, 0)
-	return found, err
+// keyError says that encoding/json knows no name of a member for a type of map keys.
+type keyError struct{ mapType reflect.Type }
+
+func (e *keyError) Error() string { return "codec: map keys of type " + e.mapType.Key().String() }
+
+// inspect walks a value, as the engine will, and reports whether there is a
+// json.Number in it.
+func inspect(v reflect.Value) (number bool, err error) {
+	err = walk(v, 0, 0, &number)
+	return number, err
 }
 
-func (s *shape) walk(v reflect.Value, depth int) error {
-	if depth > maxPath {
+func walk(v reflect.Value, path, levels int, number *bool) error {
+	switch {
+	case levels > maxLevels:
+		return errTooDeep
+	case path > maxPath:
 		return errEndless
 	}
 	t := v.Type()
 	known := shapeOf(t)
-	s.endless = s.endless || known.endless
-	s.number = s.number || known.number
-	if !known.dynamic || known.endless || marshalsItself(v) {
+	*number = *number || known.number
+	if !known.look || marshalsItself(v) {
 		return nil
 	}
 	switch v.Kind() {
@@ -107,23 +142,26 @@ func (s *shape) walk(v reflect.Value, depth int) error {
 		if v.IsNil() {
 			return nil
 		}
-		return s.walk(v.Elem(), depth+1)
+		return walk(v.Elem(), path+1, levels, number)
 	case reflect.Slice, reflect.Array:
 		for i := range v.Len() {
-			if err := s.walk(v.Index(i), depth+1); err != nil {
+			if err := walk(v.Index(i), path+1, levels+1, number); err != nil {
 				return err
 			}
 		}
 	case reflect.Map:
+		if !isName(t.Key()) {
+			return &keyError{t}
+		}
 		for entries := v.MapRange(); entries.Next(); {
-			if err := s.walk(entries.Value(), depth+1); err != nil {
+			if err := walk(entries.Value(), path+1, levels+1, number); err != nil {
 				return err
 			}
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
 			if visible(t.Field(i)) {
-				if err := s.walk(v.Field(i), depth+1); err != nil {
+				if err := walk(v.Field(i), path+1, levels+1, number); err != nil {
 					return err
 				}
 			}
@@ -148,11 +186,12 @@ func marshalsItself(v reflect.Value) bool {
 }
 
 var (
-	numberType = reflect.TypeFor[json.Number]()
-	marshalers = []reflect.Type{
+	numberType    = reflect.TypeFor[json.Number]()
+	textMarshaler = reflect.TypeFor[encoding.TextMarshaler]()
+	marshalers    = []reflect.Type{
 		reflect.TypeFor[json.Marshaler](),
 		reflect.TypeFor[jsonv2.MarshalerTo](),
-		reflect.TypeFor[encoding.TextMarshaler](),
+		textMarshaler,
 		reflect.TypeFor[encoding.TextAppender](),
 	}
 )
