@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"os/exec"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -313,12 +312,4 @@ type broken struct{}
 
 func (broken) OpenAtomic([]string) (driver.AtomicStore, error) {
 	return nil, driver.Reason(errors.New("planted"), "out of order")
-}
-
-// memory and adaptor know nothing of fx.
-func TestNoFxBelow(t *testing.T) {
-	out, err := exec.Command("go", "list", "-deps", "github.com/zelt-go/kv/memory", "github.com/zelt-go/kv/adaptor/...").CombinedOutput()
-	require.NoError(t, err, string(out))
-	assert.Contains(t, string(out), "github.com/zelt-go/kv/adaptor/driver")
-	assert.NotContains(t, string(out), "go.uber.org")
 }

@@ -1,0 +1,215 @@
+package adaptortest
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/zelt-go/kv/adaptor"
+)
+
+func TestToy(t *testing.T) {
+	TestAtomicAdaptor(t, toyHarness(func() *toy { return newToy("") }))
+	TestAdaptor(t, Harness[adaptor.KVAdaptor]{New: func(testing.TB) adaptor.KVAdaptor {
+		return adaptor.WithoutAtomic(adaptor.NewAtomic(newToy("")))
+	}})
+}
+
+// mutants maps each bug that toy can have to the case that is meant for it.
+var mutants = map[string]string{
+	"namespaces are concatenated":                       "Namespace/isolated",
+	"path and key are joined by an unescaped separator": "Namespace/isolated",
+	"sibling prefixes meet":                             "Namespace/isolated",
+	"keys are cut at NUL":                               "Key/any_bytes",
+	"bad UTF-8 in keys is replaced":                     "Key/any_bytes",
+	"keys ignore case":                                  "Key/any_bytes",
+	"the empty key is another":                          "Key/any_bytes",
+
+	"a miss is an error":                     "Value/get_set_del",
+	"a miss is null":                         "Value/get_set_del",
+	"Del does nothing":                       "Value/get_set_del",
+	"Del of a missing key is an error":       "Value/get_set_del",
+	"null is read as a miss":                 "Value/null_is_found",
+	"Get returns the store's own bytes":      "Value/output_is_the_callers",
+	"Get reuses its buffer":                  "Value/output_is_the_callers",
+	"a stale tail from a reused buffer":      "Value/get_set_del",
+	"text is replaced where it is not ASCII": "Value/text_is_exact",
+	"numbers pass through a float":           "Value/int64_is_exact",
+	"values of a MiB are cut":                "Value/text_is_exact",
+
+	"an entry lives 1 ns too long":                           "TTL/deadline",
+	"an entry dies 1 ns too early":                           "TTL/deadline",
+	"Get takes an expired entry for a live one":              "TTL/deadline",
+	"Has takes an expired entry for a live one":              "TTL/deadline",
+	"TTL takes an expired entry for a live one":              "TTL/deadline",
+	"Expire takes an expired entry for a live one":           "TTL/deadline",
+	"a millisecond is rounded to none":                       "TTL/short",
+	"a TTL below a second is none":                           "TTL/short",
+	"a TTL is cut to whole seconds":                          "TTL/short",
+	"Del keeps the deadline for the next entry":              "TTL/del_forgets",
+	"a huge TTL wraps":                                       "TTL/huge",
+	"a huge TTL is none":                                     "TTL/huge",
+	"what is left is cut to whole milliseconds":              "TTL/never_zero",
+	"a Set without a TTL keeps the old one":                  "TTL/set_replaces",
+	"KeepTTL drops the TTL":                                  "TTL/set_keeps",
+	"Expire creates the key":                                 "TTL/expire_creates_nothing",
+	"Expire gives no deadline to an entry without":           "TTL/expire",
+	"Expire never shortens":                                  "TTL/expire",
+	"Incr takes an expired entry for a live one":             "Incr/after_the_deadline",
+	"Incr gives a new counter no TTL":                        "Incr/fixed_window",
+	"IncrTTL of a new counter says for ever":                 "Incr/fixed_window",
+	"Incr moves the deadline":                                "Incr/fixed_window",
+	"Incr drops the deadline":                                "Incr/fixed_window",
+	"Incr gives a counter without TTL one":                   "Incr/fixed_window",
+	`Incr takes "5" for 5`:                                   "Incr/not_an_integer",
+	"Incr takes 5.0 for 5":                                   "Incr/not_an_integer",
+	"Incr takes -0 for 0":                                    "Incr/not_an_integer",
+	"Incr takes null for 0":                                  "Incr/not_an_integer",
+	"a refused Incr drops the value":                         "Incr/not_an_integer",
+	"a refused Incr moves the deadline":                      "Incr/not_an_integer",
+	"not an integer is another code":                         "Incr/not_an_integer",
+	"a refused Incr says that it may have happened":          "Incr/not_an_integer",
+	"Incr goes through a float":                              "Incr/exact",
+	"Incr wraps on overflow":                                 "Incr/overflow",
+	"Incr saturates on overflow":                             "Incr/overflow",
+	"Incr is not atomic":                                     "Incr/atomic",
+	"SetNX takes an expired entry for a live one":            "SetNX/after_the_deadline",
+	"a lost SetNX changes the TTL":                           "SetNX/first_wins",
+	"a lost SetNX replaces the value":                        "SetNX/first_wins",
+	"SetNX takes null for missing":                           "SetNX/first_wins",
+	"SetNX loses its TTL":                                    "SetNX/first_wins",
+	"SetNX is not atomic":                                    "SetNX/atomic",
+	"CompareAndSwap takes an expired entry for a live one":   "CompareAndSwap/after_the_deadline",
+	"nil is taken for missing":                               "CompareAndSwap/compares_text",
+	"values are compared by pointer":                         "CompareAndSwap/compares_text",
+	"values are compared without case":                       "CompareAndSwap/compares_text",
+	"values are compared as numbers":                         "CompareAndSwap/compares_text",
+	"a lost CompareAndSwap changes the TTL":                  "CompareAndSwap/ttl",
+	"CompareAndSwap ignores its TTL":                         "CompareAndSwap/ttl",
+	"CompareAndSwap of an equal value does nothing":          "CompareAndSwap/ttl",
+	"CompareAndSwap is not atomic":                           "CompareAndSwap/atomic",
+	"CompareAndDelete deletes always":                        "CompareAndDelete/owner_only",
+	"CompareAndDelete deletes nothing":                       "CompareAndDelete/owner_only",
+	"CompareAndDelete takes an expired entry for a live one": "CompareAndDelete/after_the_deadline",
+}
+
+// Each planted bug fails the case that is meant for it.
+func TestMutants(t *testing.T) {
+	for _, bug := range slices.Sorted(maps.Keys(mutants)) {
+		t.Run(bug, func(t *testing.T) {
+			i := slices.IndexFunc(allCases(), func(c testCase) bool { return c.name == mutants[bug] })
+			if i < 0 {
+				t.Fatalf("no case %s", mutants[bug])
+			}
+			// An interleaving that shows a race may take more than one try.
+			for range 20 {
+				found := runCase(t, allCases()[i], clock{}, both(toyHarness(func() *toy { return newToy(bug) })))
+				if len(found) > 0 {
+					t.Logf("caught by %s\n%s", mutants[bug], found[0])
+					return
+				}
+			}
+			t.Errorf("%s let it pass", mutants[bug])
+		})
+	}
+}
+
+// Every bug that the toy asks about is in the table, and the other way round.
+func TestMutantsAreComplete(t *testing.T) {
+	asked := map[string]bool{}
+	for _, c := range allCases() {
+		runCase(t, c, clock{}, both(toyHarness(func() *toy {
+			toy := newToy("")
+			toy.planted = asked
+			return toy
+		})))
+	}
+	for bug := range mutants {
+		delete(asked, bug)
+	}
+	if len(asked) > 0 {
+		t.Errorf("planted, but no case is meant for them: %q", slices.Sorted(maps.Keys(asked)))
+	}
+}
+
+// The front can be wrong too. Each of these bugs is planted into a copy of its source,
+// which a build of the suite then uses instead.
+func TestFrontMutants(t *testing.T) {
+	for _, m := range []struct {
+		bug, file, old, new, meant string
+	}{
+		{"a TTL is rounded down", "../option.go", "ttl += time.Millisecond - part", "ttl -= part", "TTL/short"},
+		{"a done context is ignored", "../store.go", "err := ctx.Err(); err != nil", "err := ctx.Err(); false && err != nil", "Error/done_context"},
+		{"an error without its cause", "../error.go", "return e.Err\n}", "return nil\n}", "Error/done_context"},
+		{"a key printed in an error", "../error.go", "b.WriteString(e.Op)", "b.WriteString(e.Op + e.Key)", "Value/wrong_type_stays"},
+		{"a value printed in an error", "../error.go", "return c.Reason", "return c.Err.Error()", "Value/wrong_type_stays"},
+		{"bad UTF-8 is replaced", "../../internal/codec/codec.go", "jsontext.AllowInvalidUTF8(false),", "", "Value/refused_changes_nothing"},
+		{"a stale field from a reused target", "../get.go", "err := codec.Unmarshal(text, &value); err != nil {", "err := reuse(text, &value); err != nil {", "Value/fresh_target"},
+		{"what is left may read as 0", "../option.go", "return max(left, time.Millisecond)", "return left.Truncate(time.Millisecond)", "TTL/never_zero"},
+		{"an empty name is a name", "../store.go", `if name == "" {`, `if false {`, "Namespace/empty"},
+	} {
+		t.Run(m.bug, func(t *testing.T) {
+			t.Parallel()
+			source, err := os.ReadFile(m.file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			mutated := strings.Replace(string(source), m.old, m.new, 1)
+			if mutated == string(source) {
+				t.Fatalf("%s has no %q: the bug can't be planted any more", m.file, m.old)
+			}
+			if strings.Contains(m.new, "reuse(") {
+				mutated += "\nvar last any\n\nfunc reuse[T any](text []byte, value *T) error {\n" +
+					"if v, ok := last.(T); ok { *value = v }\nerr := codec.Unmarshal(text, value)\nlast = *value\nreturn err\n}\n"
+			}
+			out := runMutated(t, m.file, mutated)
+			if !strings.Contains(out, "--- FAIL: TestToy/"+m.meant) {
+				t.Errorf("planted: %s\nmeant for %s, but:\n%s", m.bug, m.meant, shorten(out))
+			}
+		})
+	}
+}
+
+// runMutated runs TestToy with another text for one source file.
+func runMutated(t *testing.T, file, text string) string {
+	original, err := filepath.Abs(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	mutant, overlay := filepath.Join(dir, "mutant.go"), filepath.Join(dir, "overlay.json")
+	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{original: mutant}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string][]byte{mutant: []byte(text), overlay: replace} {
+		if err := os.WriteFile(name, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := exec.Command("go", "test", "-overlay", overlay, "-run", "^TestToy$", ".").CombinedOutput()
+	if err == nil {
+		return "the suite passed"
+	}
+	return string(out)
+}
+
+// A failing case says which rule, what was done, what came back and what was promised.
+func TestFailuresExplain(t *testing.T) {
+	c := allCases()[slices.IndexFunc(allCases(), func(c testCase) bool { return c.name == "SetNX/first_wins" })]
+	found := runCase(t, c, clock{}, both(toyHarness(func() *toy { return newToy("a lost SetNX replaces the value") })))
+	want := "did:      two lost SetNX, then GetRaw \"k\"\ngot:      \"third\"\npromised: \"first\""
+	if c.rule == "" || len(found) == 0 || found[0] != want {
+		t.Errorf("rule %q\n%s", c.rule, fmt.Sprint(found))
+	}
+}
+
+func BenchmarkToy(b *testing.B) {
+	Benchmark(b, toyHarness(func() *toy { return newToy("") }))
+}

@@ -1,0 +1,332 @@
+package adaptortest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/zelt-go/kv/adaptor"
+)
+
+// atomicCases are the rules that AtomicKVStore adds.
+var atomicCases = []testCase{
+	{"Incr/sums", "Incr adds, creates a missing counter as 0, and works on what Set wrote", func(c *check) {
+		s := c.atomicStore("ns")
+		for _, step := range []struct{ by, want int64 }{{1, 1}, {1, 2}, {5, 7}, {-10, -3}, {0, -3}} {
+			c.incr(s, "k", step.by, step.want)
+		}
+		c.holds("Incr", &s.KVStore, "k", "-3")
+		c.set(&s.KVStore, "k", 41)
+		c.incr(s, "k", 1, 42)
+		c.incr(s, "zero", 0, 0)
+		c.holds("Incr by 0", &s.KVStore, "zero", "0")
+	}},
+	{"Incr/exact", "the sum is exact over the whole int64 range", func(c *check) {
+		s := c.atomicStore("ns")
+		for _, step := range []struct{ from, by, want int64 }{
+			{1 << 53, 1, 1<<53 + 1}, {-1 << 53, -1, -1<<53 - 1}, {math.MaxInt64 - 1, 1, math.MaxInt64},
+			{math.MinInt64 + 1, -1, math.MinInt64}, {math.MinInt64, math.MaxInt64, -1}, {math.MaxInt64, math.MinInt64, -1},
+		} {
+			c.set(&s.KVStore, "k", step.from)
+			c.incr(s, "k", step.by, step.want)
+			c.holds("Incr", &s.KVStore, "k", fmt.Sprint(step.want))
+		}
+	}},
+	{"Incr/not_an_integer", "Incr works on plain decimal int64 text only: anything else is INVALID_VALUE, and stays with its TTL", func(c *check) {
+		s := c.atomicStore("ns")
+		for _, text := range []string{
+			`"5"`, `5.0`, `1e3`, `-0`, `null`, `true`, `{}`, `[5]`, `""`, `9223372036854775808`, `-9223372036854775809`,
+		} {
+			c.set(&s.KVStore, "secret", json.RawMessage(text), adaptor.WithTTL(time.Hour))
+			_, err := s.Incr(background, "secret", 1, adaptor.WithTTL(time.Minute))
+			c.refused("Incr of "+text, err, adaptor.CodeInvalidValue)
+			c.holds("a refused Incr", &s.KVStore, "secret", text)
+			c.ttlIs("a refused Incr", &s.KVStore, "secret", time.Hour)
+		}
+	}},
+	{"Incr/overflow", "on overflow: INVALID_VALUE, never a wrap, and value and TTL stay", func(c *check) {
+		s := c.atomicStore("ns")
+		for _, step := range []struct{ from, by int64 }{
+			{math.MaxInt64, 1}, {math.MinInt64, -1}, {1, math.MaxInt64}, {-2, math.MinInt64 + 1}, {-1, math.MinInt64},
+		} {
+			c.set(&s.KVStore, "secret", step.from, adaptor.WithTTL(time.Hour))
+			_, err := s.Incr(background, "secret", step.by)
+			c.refused(fmt.Sprintf("Incr of %d by %d", step.from, step.by), err, adaptor.CodeInvalidValue)
+			c.holds("an overflow", &s.KVStore, "secret", fmt.Sprint(step.from))
+			c.ttlIs("an overflow", &s.KVStore, "secret", time.Hour)
+		}
+	}},
+	{"Incr/fixed_window", "Incr sets the TTL only if this call creates the key; later calls never move the deadline", func(c *check) {
+		s := c.atomicStore("ns")
+		c.incrTTL(s, "k", 1, time.Minute, adaptor.WithTTL(time.Minute))
+		if c.advance == nil {
+			c.pass(time.Second)
+		}
+		c.incrTTL(s, "k", 2, c.minuteLess(), adaptor.WithTTL(time.Hour))
+		c.incrTTL(s, "k", 3, c.minuteLess())
+		c.ttlIs("three Incr", &s.KVStore, "k", c.minuteLess())
+		c.set(&s.KVStore, "forever", 1)
+		c.incrTTL(s, "forever", 2, 0, adaptor.WithTTL(time.Minute))
+		c.ttlIs("Incr with a TTL of a counter without", &s.KVStore, "forever", 0)
+		c.incrTTL(s, "new", 1, 0)
+	}},
+	{"Incr/after_the_deadline", "an expired counter is a missing one: Incr begins at 0, with its own TTL", func(c *check) {
+		s := c.atomicStore("ns")
+		for i, over := range []bool{false, true} {
+			key := fmt.Sprint(i)
+			c.incrTTL(s, key, 1, time.Second, adaptor.WithTTL(time.Second))
+			c.toDeadline(time.Second)
+			if !over {
+				c.incr(s, key, 1, 2)
+				continue
+			}
+			c.overDeadline()
+			c.incrTTL(s, key, 1, time.Minute, adaptor.WithTTL(time.Minute))
+		}
+	}},
+	{"Incr/atomic", "concurrent Incr all count", func(c *check) {
+		s := c.atomicStore("ns")
+		const goroutines, rounds = 8, 50
+		c.concurrently(goroutines, func(int) error {
+			for range rounds {
+				if _, err := s.Incr(background, "k", 1); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		c.holds("8 goroutines, 50 Incr each", &s.KVStore, "k", "400")
+	}},
+
+	{"SetNX/first_wins", "SetNX stores only if the key is missing, and a lost one changes neither value nor TTL", func(c *check) {
+		s := c.atomicStore("ns")
+		c.setNX(s, "k", "first", true, adaptor.WithTTL(time.Minute))
+		c.ttlIs("SetNX", &s.KVStore, "k", time.Minute)
+		if c.advance == nil {
+			c.pass(time.Second)
+		}
+		c.setNX(s, "k", "second", false, adaptor.WithTTL(time.Hour))
+		c.setNX(s, "k", "third", false)
+		c.holds("two lost SetNX", &s.KVStore, "k", `"first"`)
+		c.ttlIs("two lost SetNX", &s.KVStore, "k", c.minuteLess())
+		c.set(&s.KVStore, "null", nil)
+		c.setNX(s, "null", "x", false)
+		c.setNX(s, "new", "x", true)
+		c.ttlIs("SetNX without a TTL", &s.KVStore, "new", 0)
+	}},
+	{"SetNX/after_the_deadline", "an expired entry is missing for SetNX", func(c *check) {
+		s := c.atomicStore("ns")
+		for i, over := range []bool{false, true} {
+			key := fmt.Sprint(i)
+			c.set(&s.KVStore, key, "old", adaptor.WithTTL(time.Second))
+			c.toDeadline(time.Second)
+			if over {
+				c.overDeadline()
+			}
+			c.setNX(s, key, "new", over)
+		}
+	}},
+	{"SetNX/atomic", "of concurrent SetNX one wins", func(c *check) {
+		s := c.atomicStore("ns")
+		const goroutines, keys = 8, 50
+		var won atomic.Int64
+		c.concurrently(goroutines, func(g int) error {
+			for k := range keys {
+				stored, err := s.SetNX(background, fmt.Sprint(k), g)
+				if err != nil {
+					return err
+				}
+				if stored {
+					won.Add(1)
+				}
+			}
+			return nil
+		})
+		c.equal("8 goroutines SetNX the same 50 keys: won", won.Load(), keys)
+	}},
+
+	{"CompareAndSwap/compares_text", "CompareAndSwap replaces if the JSON text is that of old; nil is null, not missing", func(c *check) {
+		s := c.atomicStore("ns")
+		c.swap(s, "k", nil, 1, false)
+		c.holds("CompareAndSwap of a missing key", &s.KVStore, "k", absent)
+		c.set(&s.KVStore, "k", nil)
+		c.swap(s, "k", nil, map[string]int{"b": 1, "a": 2}, true)
+		c.swap(s, "k", map[string]int{"a": 2}, 3, false)
+		c.holds("a lost CompareAndSwap", &s.KVStore, "k", `{"a":2,"b":1}`)
+		c.swap(s, "k", map[string]int{"a": 2, "b": 1}, "x", true)
+		c.holds("CompareAndSwap", &s.KVStore, "k", `"x"`)
+		c.swap(s, "k", "x ", "y", false)
+		c.swap(s, "k", "X", "y", false)
+		c.set(&s.KVStore, "n", json.RawMessage("5.0"))
+		c.swap(s, "n", 5, 6, false)
+	}},
+	{"CompareAndSwap/ttl", "CompareAndSwap treats the TTL as Set does, and a lost one leaves it alone", func(c *check) {
+		s := c.atomicStore("ns")
+		c.set(&s.KVStore, "k", 1, adaptor.WithTTL(time.Minute))
+		if c.advance == nil {
+			c.pass(time.Second)
+		}
+		c.swap(s, "k", 0, 2, false, adaptor.WithTTL(time.Hour))
+		c.ttlIs("a lost CompareAndSwap", &s.KVStore, "k", c.minuteLess())
+		c.swap(s, "k", 1, 2, true, adaptor.WithKeepTTL())
+		c.ttlIs("CompareAndSwap WithKeepTTL", &s.KVStore, "k", c.minuteLess())
+		c.swap(s, "k", 2, 2, true, adaptor.WithTTL(time.Hour))
+		c.ttlIs("CompareAndSwap of the same value with a TTL", &s.KVStore, "k", time.Hour)
+		c.swap(s, "k", 2, 3, true)
+		c.ttlIs("CompareAndSwap without a TTL", &s.KVStore, "k", 0)
+	}},
+	{"CompareAndSwap/after_the_deadline", "an expired entry is missing for CompareAndSwap", func(c *check) {
+		s := c.atomicStore("ns")
+		for i, over := range []bool{false, true} {
+			key := fmt.Sprint(i)
+			c.set(&s.KVStore, key, 1, adaptor.WithTTL(time.Second))
+			c.toDeadline(time.Second)
+			if over {
+				c.overDeadline()
+			}
+			c.swap(s, key, 1, 2, !over)
+		}
+	}},
+	{"CompareAndSwap/atomic", "of concurrent CompareAndSwap with one old value one wins", func(c *check) {
+		s := c.atomicStore("ns")
+		const goroutines, rounds = 8, 25
+		c.set(&s.KVStore, "k", 0)
+		c.concurrently(goroutines, func(int) error {
+			done := 0
+			for try := 0; done < rounds; try++ {
+				if try == 100*goroutines*rounds {
+					return fmt.Errorf("of %d swaps of what Get had returned, %d were done", try, done)
+				}
+				n, _, err := adaptor.Get[int](background, s, "k")
+				if err != nil {
+					return err
+				}
+				swapped, err := s.CompareAndSwap(background, "k", n, n+1)
+				if err != nil {
+					return err
+				}
+				if swapped {
+					done++
+				}
+			}
+			return nil
+		})
+		c.holds("8 goroutines, 25 successful swaps of n by n+1 each", &s.KVStore, "k", "200")
+	}},
+	{"CompareAndDelete/owner_only", "CompareAndDelete removes only what still is old", func(c *check) {
+		s := c.atomicStore("ns")
+		c.remove(s, "k", nil, false)
+		c.set(&s.KVStore, "k", "owner", adaptor.WithTTL(time.Hour))
+		c.remove(s, "k", "stranger", false)
+		c.remove(s, "k", nil, false)
+		c.holds("CompareAndDelete by a stranger", &s.KVStore, "k", `"owner"`)
+		c.ttlIs("CompareAndDelete by a stranger", &s.KVStore, "k", time.Hour)
+		c.remove(s, "k", "owner", true)
+		c.holds("CompareAndDelete by the owner", &s.KVStore, "k", absent)
+		c.remove(s, "k", "owner", false)
+	}},
+	{"CompareAndDelete/after_the_deadline", "an expired entry is missing for CompareAndDelete", func(c *check) {
+		s := c.atomicStore("ns")
+		for i, over := range []bool{false, true} {
+			key := fmt.Sprint(i)
+			c.set(&s.KVStore, key, 1, adaptor.WithTTL(time.Second))
+			c.toDeadline(time.Second)
+			if over {
+				c.overDeadline()
+			}
+			c.remove(s, key, 1, !over)
+		}
+	}},
+
+	{"Atomic/namespace", "the child of an atomic store is atomic, and the same data as the plain view of the path", func(c *check) {
+		child, err := c.atomicStore("ns").Namespace("child")
+		c.must("Namespace", err)
+		c.incr(child, "k", 3, 3)
+		c.holds("Incr in a child", c.store("ns", "child"), "k", "3")
+		c.holds("Incr in a child", c.store("ns"), "k", absent)
+	}},
+	{"Atomic/bad_options", "WithKeepTTL where there is nothing to keep, and a TTL that is not positive: INVALID_TTL, and nothing changes", func(c *check) {
+		s := c.atomicStore("ns")
+		for _, opt := range []adaptor.Option{adaptor.WithKeepTTL(), adaptor.WithTTL(0), adaptor.WithTTL(-1)} {
+			_, err := s.Incr(background, "secret", 1, opt)
+			c.refused("Incr", err, adaptor.CodeInvalidTTL)
+			_, _, err = s.IncrTTL(background, "secret", 1, opt)
+			c.refused("IncrTTL", err, adaptor.CodeInvalidTTL)
+			_, err = s.SetNX(background, "secret", 1, opt)
+			c.refused("SetNX", err, adaptor.CodeInvalidTTL)
+		}
+		_, err := s.CompareAndSwap(background, "secret", 1, 1, adaptor.WithTTL(time.Second), adaptor.WithKeepTTL())
+		c.refused("CompareAndSwap", err, adaptor.CodeInvalidTTL)
+		c.holds("refused operations", &s.KVStore, "secret", absent)
+	}},
+	{"Atomic/done_context", "a context that is already done: STORE_OPERATION_FAILED around its error, and nothing happens", func(c *check) {
+		s := c.atomicStore("ns")
+		c.set(&s.KVStore, "secret", 1)
+		done, cancel := context.WithCancel(background)
+		cancel()
+		for op, err := range map[string]error{
+			"Incr":             second(s.Incr(done, "secret", 1)),
+			"IncrTTL":          last(s.IncrTTL(done, "secret", 1)),
+			"SetNX":            second(s.SetNX(done, "new", 1)),
+			"CompareAndSwap":   second(s.CompareAndSwap(done, "secret", 1, 2)),
+			"CompareAndDelete": second(s.CompareAndDelete(done, "secret", 1)),
+		} {
+			c.refused(op+" with a context that is done", err, adaptor.CodeStoreOperationFailed)
+			if !errors.Is(err, context.Canceled) {
+				c.fail(op+" with a canceled context", fmt.Sprint(err), "an error that errors.Is finds context.Canceled in")
+			}
+		}
+		c.holds("operations with a done context", &s.KVStore, "secret", "1")
+		c.holds("operations with a done context", &s.KVStore, "new", absent)
+	}},
+}
+
+func last[T, U any](_ T, _ U, err error) error { return err }
+
+func (c *check) incr(s *adaptor.AtomicKVStore, key string, by, want int64) {
+	sum, err := s.Incr(background, key, by)
+	c.must("Incr", err)
+	c.equal(fmt.Sprintf("Incr %q by %d", key, by), sum, want)
+}
+
+// incrTTL adds 1.
+func (c *check) incrTTL(s *adaptor.AtomicKVStore, key string, want int64, left time.Duration, opts ...adaptor.Option) {
+	sum, ttl, err := s.IncrTTL(background, key, 1, opts...)
+	c.must("IncrTTL", err)
+	c.equal(fmt.Sprintf("IncrTTL %q by 1: sum", key), sum, want)
+	c.near(fmt.Sprintf("IncrTTL %q by 1: TTL", key), ttl, left)
+}
+
+func (c *check) setNX(s *adaptor.AtomicKVStore, key string, value any, want bool, opts ...adaptor.Option) {
+	stored, err := s.SetNX(background, key, value, opts...)
+	c.must("SetNX", err)
+	c.equal(fmt.Sprintf("SetNX %q %v: stored", key, value), stored, want)
+}
+
+func (c *check) swap(s *adaptor.AtomicKVStore, key string, old, new any, want bool, opts ...adaptor.Option) {
+	swapped, err := s.CompareAndSwap(background, key, old, new, opts...)
+	c.must("CompareAndSwap", err)
+	c.equal(fmt.Sprintf("CompareAndSwap %q %v by %v: swapped", key, old, new), swapped, want)
+}
+
+func (c *check) remove(s *adaptor.AtomicKVStore, key string, old any, want bool) {
+	deleted, err := s.CompareAndDelete(background, key, old)
+	c.must("CompareAndDelete", err)
+	c.equal(fmt.Sprintf("CompareAndDelete %q %v: deleted", key, old), deleted, want)
+}
+
+// concurrently runs f in n goroutines, and waits for them.
+func (c *check) concurrently(n int, f func(g int) error) {
+	errs := make([]error, n)
+	var wg sync.WaitGroup
+	for g := range n {
+		wg.Go(func() { errs[g] = f(g) })
+	}
+	wg.Wait()
+	c.must("concurrent operations", errors.Join(errs...))
+}

@@ -1,0 +1,85 @@
+// Package deptest holds the import rules of the project, each with its reason.
+package deptest
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/zelt-go/kv"
+
+// rules: packages, and what none of them may depend on, itself or through others.
+var rules = []struct {
+	packages  string
+	forbidden func(importPath string) bool
+	reason    string
+}{
+	{module + "/memory/...", isFx, "MemoryKV works without fx: the wiring is kvmodule's"},
+	{module + "/adaptor/...", isFx, "who writes a service or a backend must not be made to use fx"},
+	{module + "/adaptor/...", within(module + "/examples"), "examples are read and copied, not imported"},
+	{module + "/memory/...", within(module + "/examples"), "examples are read and copied, not imported"},
+	{module + "/kvmodule/...", within(module + "/examples"), "examples are read and copied, not imported"},
+	{module + "/internal/...", within(module + "/examples"), "examples are read and copied, not imported"},
+	{module + "/kvmodule", within(module + "/adaptor/redis"), "an app that uses memory must not carry a Redis client"},
+	{module + "/adaptor/driver", notStandard(module + "/adaptor/driver"), "a backend author takes on the standard library alone"},
+	{module + "/internal/codec", within(module + "/adaptor"), "the codec knows of values, not of stores"},
+}
+
+func TestRules(t *testing.T) {
+	for _, rule := range rules {
+		dependencies := list(t, "-deps", rule.packages)
+		assert.Contains(t, strings.Join(dependencies, "\n"), strings.TrimSuffix(rule.packages, "/..."), "the rule is about nothing")
+		for _, path := range dependencies {
+			assert.False(t, rule.forbidden(path), "%s depends on %s; but %s", rule.packages, path, rule.reason)
+		}
+	}
+}
+
+// The conformance suite brings nothing along: it imports the standard library and
+// adaptor, itself.
+func TestSuiteImports(t *testing.T) {
+	imports := list(t, "-f", `{{join .Imports "\n"}}`, module+"/adaptor/adaptortest")
+	forbidden := notStandard(module + "/adaptor")
+	for _, path := range imports {
+		assert.False(t, forbidden(path), "adaptortest imports %s; but whoever runs the suite should get no dependency by it", path)
+	}
+}
+
+func TestRulesCanFail(t *testing.T) {
+	assert.True(t, isFx("go.uber.org/fx"))
+	assert.True(t, isFx("go.uber.org/dig"))
+	assert.True(t, within("a/b")("a/b/c"))
+	assert.False(t, within("a/b")("a/bc"))
+	assert.True(t, notStandard("x.org/a")("x.org/b"))
+	assert.False(t, notStandard("x.org/a")("x.org/a"))
+	assert.False(t, notStandard("x.org/a")("encoding/json"))
+	assert.True(t, slices.ContainsFunc(list(t, "-deps", module+"/kvmodule"), isFx), "kvmodule does use fx")
+}
+
+func isFx(path string) bool {
+	return within("go.uber.org/fx")(path) || within("go.uber.org/dig")(path)
+}
+
+func within(parent string) func(string) bool {
+	return func(path string) bool { return path == parent || strings.HasPrefix(path, parent+"/") }
+}
+
+// notStandard accepts the standard library and the allowed packages.
+func notStandard(allowed ...string) func(string) bool {
+	return func(path string) bool {
+		first, _, _ := strings.Cut(path, "/")
+		return strings.Contains(first, ".") && !slices.Contains(allowed, path)
+	}
+}
+
+func list(t *testing.T, args ...string) []string {
+	t.Helper()
+	out, err := exec.Command("go", append([]string{"list"}, args...)...).Output()
+	require.NoError(t, err)
+	return strings.Fields(string(out))
+}
