@@ -3,10 +3,12 @@ module github.com/zelt-go/kv
 go 1.26
 
 require (
+	github.com/anishathalye/porcupine v1.3.1
 	github.com/go-json-experiment/json v1.27.2
 	github.com/stretchr/testify v1.12.1
 	go.uber.org/fx v1.24.0
 	go.uber.org/goleak v1.2.0
+	pgregory.net/rapid v1.3.0
 )
 
 require (
