@@ -5,7 +5,7 @@ GO      ?= go
 MODULES := . examples internal/tools
 BIN     := $(CURDIR)/bin
 
-.PHONY: test cc format vet staticcheck tidy race tour fuzz bench clean
+.PHONY: test cc format vet staticcheck tidy race tour verify fuzz bench clean
 
 test: cc format vet staticcheck tidy race tour
 
@@ -42,11 +42,18 @@ race:
 tour:
 	$(GO) run ./examples/tour
 
+# The long run of the models: minutes.
+verify:
+	$(GO) test ./memory -timeout 60m -run '^TestHistories$$' -histories 1000
+	$(GO) test ./memory -timeout 60m -run '^TestSequences$$' -rapid.checks=20000
+
 # Each fuzz target for FUZZTIME.
 FUZZTIME ?= 1m
 fuzz:
-	$(GO) test ./internal/codec -run '^$$' -fuzz FuzzTextRoundTrip -fuzztime $(FUZZTIME) -fuzzminimizetime 10x
-	$(GO) test ./adaptor/driver -run '^$$' -fuzz FuzzAdd -fuzztime $(FUZZTIME) -fuzzminimizetime 10x
+	@set -e; for target in FuzzKey:./adaptor/driver FuzzAdd:./adaptor/driver FuzzValue:./internal/codec FuzzTextRoundTrip:./internal/codec FuzzSequence:./memory; do \
+	  echo "$$target"; \
+	  $(GO) test "$${target#*:}" -run '^$$' -fuzz "^$${target%%:*}$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x; \
+	done
 
 bench:
 	$(GO) test ./internal/codec ./memory -run '^$$' -bench . -benchmem -count 6

@@ -72,7 +72,7 @@ func sequence(t *testing.T, open func() adaptor.AtomicKVAdaptor, ops []operation
 }
 
 func openMemory() adaptor.AtomicKVAdaptor {
-	kv, err := memory.New(memory.Config{GCInterval: 3 * time.Millisecond})
+	kv, err := memory.New(memory.Config{GCInterval: 7 * time.Millisecond})
 	if err != nil {
 		panic(err)
 	}

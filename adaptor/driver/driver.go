@@ -10,6 +10,34 @@
 //
 //	func New() adaptor.AtomicKVAdaptor { return adaptor.NewAtomic(&backend{}) }
 //
+// # How to write one
+//
+//  1. Decide where a pair (path, key) lives. One flat key space: make the prefix of
+//     [Key](path, "") when a store is opened, and put it before each key. A backend
+//     with spaces of its own keeps path and key apart, and joins nothing.
+//
+//  2. Write Get, Set, Del, Has, Expire and TTL. Nearly every mistake is about the
+//     deadline: it is absolute, saturated, and all methods agree on it.
+//
+//  3. If the backend can do a read and a write in one step, add Incr, SetNX,
+//     CompareAndSwap and CompareAndDelete. If it can't, it is an [Opener] only: users
+//     then find out when they compile.
+//
+//  4. Sort the errors: what the data does not allow is [ErrInvalidValue]; a write
+//     without an answer is [Unknown]; all else surely did not happen. Give each a
+//     [Reason] that a stranger may read.
+//
+//  5. Run the suite, under -race, as below.
+//
+// In a test of its own:
+//
+//	func TestConformance(t *testing.T) {
+//		adaptortest.TestAtomicAdaptor(t, adaptortest.Harness[adaptor.AtomicKVAdaptor]{New: newMine})
+//	}
+//
+// A backend with a clock of its own, a server, gives the harness Advance and Margin
+// too. The package example is a complete backend, of a mutex and a map.
+//
 // # What the front promises
 //
 //   - Every path has at least one segment and no empty segment. Segments and
