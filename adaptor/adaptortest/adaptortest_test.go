@@ -31,6 +31,7 @@ var mutants = map[string]string{
 	"keys ignore case":                                  "Key/any_bytes",
 	"the empty key is another":                          "Key/any_bytes",
 
+	"keys are kept without a copy":           "Value/input_is_copied",
 	"a miss is an error":                     "Value/get_set_del",
 	"a miss is null":                         "Value/get_set_del",
 	"Del does nothing":                       "Value/get_set_del",

@@ -58,6 +58,8 @@ type toyStore struct {
 // at is where key is kept.
 func (s toyStore) at(key string) string {
 	switch {
+	case s.has("keys are kept without a copy"):
+		return key
 	case s.has("namespaces are concatenated"):
 		return strings.Join(s.path, "") + key
 	case s.has("path and key are joined by an unescaped separator"):
@@ -146,7 +148,11 @@ func (s toyStore) put(key string, e *toyEntry, value []byte, ttl time.Duration) 
 	default:
 		e.deadline = s.deadline(ttl)
 	}
-	s.entries[strings.Clone(s.at(key))] = e
+	at := s.at(key)
+	if !s.has("keys are kept without a copy") {
+		at = strings.Clone(at)
+	}
+	s.entries[at] = e
 }
 
 func (s toyStore) Get(_ context.Context, key string) ([]byte, bool, error) {
