@@ -1,17 +1,14 @@
 package adaptortest
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/zelt-go/kv/adaptor"
+	"github.com/zelt-go/kv/internal/mutant"
 )
 
 func TestToy(t *testing.T) {
@@ -151,25 +148,13 @@ func TestFrontMutants(t *testing.T) {
 		{"a key printed in an error", "../error.go", "b.WriteString(e.Op)", "b.WriteString(e.Op + e.Key)", "Value/wrong_type_stays"},
 		{"a value printed in an error", "../error.go", "return c.Reason", "return c.Err.Error()", "Value/wrong_type_stays"},
 		{"bad UTF-8 is replaced", "../../internal/codec/codec.go", "jsontext.AllowInvalidUTF8(false),", "", "Value/refused_changes_nothing"},
-		{"a stale field from a reused target", "../get.go", "err := codec.Unmarshal(text, &value); err != nil {", "err := reuse(text, &value); err != nil {", "Value/fresh_target"},
+		{"a stale field from a reused target", "../../internal/codec/codec.go", "if err := jsonv2.Unmarshal(text, target, opts); err != nil {", reused, "Value/fresh_target"},
 		{"what is left may read as 0", "../option.go", "return max(left, time.Millisecond)", "return left.Truncate(time.Millisecond)", "TTL/never_zero"},
 		{"an empty name is a name", "../store.go", `if name == "" {`, `if false {`, "Namespace/empty"},
 	} {
 		t.Run(m.bug, func(t *testing.T) {
 			t.Parallel()
-			source, err := os.ReadFile(m.file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			mutated := strings.Replace(string(source), m.old, m.new, 1)
-			if mutated == string(source) {
-				t.Fatalf("%s has no %q: the bug can't be planted any more", m.file, m.old)
-			}
-			if strings.Contains(m.new, "reuse(") {
-				mutated += "\nvar last any\n\nfunc reuse[T any](text []byte, value *T) error {\n" +
-					"if v, ok := last.(T); ok { *value = v }\nerr := codec.Unmarshal(text, value)\nlast = *value\nreturn err\n}\n"
-			}
-			out := runMutated(t, m.file, mutated)
+			out, _ := mutant.Test(t, m.file, m.old, m.new, "-run", "^TestToy$", ".")
 			if !strings.Contains(out, "--- FAIL: TestToy/"+m.meant) {
 				t.Errorf("planted: %s\nmeant for %s, but:\n%s", m.bug, m.meant, shorten(out))
 			}
@@ -177,29 +162,12 @@ func TestFrontMutants(t *testing.T) {
 	}
 }
 
-// runMutated runs TestToy with another text for one source file.
-func runMutated(t *testing.T, file, text string) string {
-	original, err := filepath.Abs(file)
-	if err != nil {
-		t.Fatal(err)
+// reused decodes into a target that still holds the last value of its type.
+const reused = `if last, found := shapes.Load(t.String()); found {
+		reflect.ValueOf(target).Elem().Set(last.(reflect.Value))
 	}
-	dir := t.TempDir()
-	mutant, overlay := filepath.Join(dir, "mutant.go"), filepath.Join(dir, "overlay.json")
-	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{original: mutant}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, content := range map[string][]byte{mutant: []byte(text), overlay: replace} {
-		if err := os.WriteFile(name, content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	out, err := exec.Command("go", "test", "-overlay", overlay, "-run", "^TestToy$", ".").CombinedOutput()
-	if err == nil {
-		return "the suite passed"
-	}
-	return string(out)
-}
+	defer func() { shapes.Store(t.String(), reflect.ValueOf(reflect.ValueOf(target).Elem().Interface())) }()
+	if err := jsonv2.Unmarshal(text, target, opts); err != nil {`
 
 // A failing case says which rule, what was done, what came back and what was promised.
 func TestFailuresExplain(t *testing.T) {
