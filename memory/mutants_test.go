@@ -37,7 +37,8 @@ func TestModelsFindBugs(t *testing.T) {
 		t.Run(m.bug, func(t *testing.T) {
 			output, failed := mutant.Test(t, m.file, m.old, m.new, m.run...)
 			assert.True(t, failed, "planted, and not found: %s\n%s", m.bug, output)
-			assert.Regexp(t, `not linearizable|\[rapid\] failed|\[rapid\] panic`, output)
+			// "flaky": which shard a key is in, and so who frees it when, differs per store.
+			assert.Regexp(t, `not linearizable|\[rapid\] (failed|flaky)`, output)
 		})
 	}
 }
