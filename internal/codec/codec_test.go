@@ -356,29 +356,6 @@ func TestMarshalerIsNotWalked(t *testing.T) {
 	assert.Equal(t, `[1]`, string(text))
 }
 
-func FuzzTextRoundTrip(f *testing.F) {
-	for _, s := range []string{`null`, `{"a":[1,2.5e3,"\u00e9"]}`, `"\ud83d\ude00"`, ` [ ] `, `{"a":1,"a":2}`, `-0`, `"\ud800"`} {
-		f.Add([]byte(s))
-	}
-	f.Fuzz(func(t *testing.T, in []byte) {
-		text, err := Marshal(json.RawMessage(in))
-		if err != nil {
-			return
-		}
-		if !json.Valid(text) {
-			t.Fatalf("accepted %q, wrote invalid JSON %q", in, text)
-		}
-		again, err := Marshal(json.RawMessage(text))
-		if err != nil || !bytes.Equal(again, text) {
-			t.Fatalf("%q is not stable: %q, %v", text, again, err)
-		}
-		var back json.RawMessage
-		if err := Unmarshal(text, &back); err != nil || !bytes.Equal(back, text) {
-			t.Fatalf("%q came back as %q, %v", text, back, err)
-		}
-	})
-}
-
 func BenchmarkMarshal(b *testing.B) {
 	v := user{ID: "42", Age: 7, Ref: &user{ID: "43"}}
 	b.Run("engine=this", func(b *testing.B) {

@@ -65,3 +65,28 @@ func FuzzValue(f *testing.F) {
 		}
 	})
 }
+
+// FuzzTextRoundTrip: text that is accepted is valid, is written the same again, and
+// comes back as it is.
+func FuzzTextRoundTrip(f *testing.F) {
+	for _, s := range []string{`null`, `{"a":[1,2.5e3,"\u00e9"]}`, `"\ud83d\ude00"`, ` [ ] `, `{"a":1,"a":2}`, `-0`, `"\ud800"`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		text, err := Marshal(json.RawMessage(in))
+		if err != nil {
+			return
+		}
+		if !json.Valid(text) {
+			t.Fatalf("accepted %q, wrote invalid JSON %q", in, text)
+		}
+		again, err := Marshal(json.RawMessage(text))
+		if err != nil || !bytes.Equal(again, text) {
+			t.Fatalf("%q is not stable: %q, %v", text, again, err)
+		}
+		var back json.RawMessage
+		if err := Unmarshal(text, &back); err != nil || !bytes.Equal(back, text) {
+			t.Fatalf("%q came back as %q, %v", text, back, err)
+		}
+	})
+}
