@@ -2,10 +2,10 @@
 # compiler, which is installed where that can be done.
 
 GO      ?= go
-MODULES := . examples internal/tools
+MODULES := . examples internal/bench internal/tools
 BIN     := $(CURDIR)/bin
 
-.PHONY: test cc format vet staticcheck tidy race tour verify fuzz bench clean
+.PHONY: test cc format vet staticcheck tidy race tour verify fuzz bench microbench clean
 
 test: cc format vet staticcheck tidy race tour
 
@@ -55,7 +55,12 @@ fuzz:
 	  $(GO) test "$${target#*:}" -run '^$$' -fuzz "^$${target%%:*}$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x; \
 	done
 
+# The bars, against other stores: about ten minutes. See internal/bench.
 bench:
+	$(GO) build -o $(BIN)/bench ./internal/bench
+	$(BIN)/bench
+
+microbench:
 	$(GO) test ./internal/codec ./memory -run '^$$' -bench . -benchmem -count 6
 
 clean:

@@ -1,0 +1,55 @@
+package main
+
+// bar is what a work of ours may cost: a ratio to what a peer costs, or, without a
+// peer, a value.
+type bar struct {
+	work       string
+	block      string
+	entries    int
+	peer       string
+	metric     metric
+	peerMetric metric
+	atMost     float64
+	aim        float64 // 0: none beyond atMost
+}
+
+const (
+	thousand = 1_000
+	million  = 1_000_000
+)
+
+// bars is the table of PERFORMANCE.md.
+var bars = []bar{
+	{"`Has` hit with TTL, zipf over 1M keys, 2 procs; otter: `GetIfPresent` with expiry", "has-ttl-zipf", million, "otter", opTime, opTime, 0.7, 0.5},
+	{"`Has` hit without TTL, 1,000 hot keys, 1 proc; xsync: `Load`", "has-hot", thousand, "xsync", opTime, opTime, 2.0, 1.2},
+	{"`Has` hit with TTL, 1,000 hot keys, 1 proc; go-cache: `Get`", "has-ttl-hot", thousand, "go-cache", opTime, opTime, 0.9, 0.6},
+	{"`GetRaw` hit with TTL, zipf over 1M keys, 2 procs; otter: `GetIfPresent` and a copy of the value", "get-copy-zipf", million, "otter", opTime, opTime, 0.75, 0.6},
+	{"`Set` of a `json.RawMessage` with TTL, 1M keys, 2 procs; go-cache: `json.Compact` and `Set`", "set-json", million, "go-cache", opTime, opTime, 0.8, 0.5},
+	{"`Incr`, one hot key, 1 proc; go-cache: `IncrementInt64`", "incr-hot", 1, "go-cache", opTime, opTime, 1.1, 0.7},
+	{"`Incr`, 100k keys, 2 procs; go-cache: `IncrementInt64`", "incr", 100 * thousand, "go-cache", opTime, opTime, 0.8, 0.4},
+	{"`Get[T]` of a struct of 140 bytes, 1 proc; gokv gomap", "typed-get", thousand, "gomap", opTime, opTime, 0.6, 0.4},
+	{"`Get[T]` of a struct of 140 bytes, 1 proc; fiber memory and encoding/json", "typed-get", thousand, "fiber", opTime, opTime, 0.6, 0.4},
+	{"`Set` of a struct of 140 bytes, 1 proc; gokv gomap", "typed-set", thousand, "gomap", opTime, opTime, 0.9, 0.75},
+	{"`Set` of a struct of 140 bytes, 1 proc; fiber memory and encoding/json", "typed-set", thousand, "fiber", opTime, opTime, 0.9, 0.75},
+	{"heap per entry of 16 + 64 bytes with TTL, 1M", "fill", million, "go-cache", heapEntry, heapEntry, 0.7, 0.6},
+	{"heap per entry of 16 + 64 bytes with TTL, 5M", "fill", 5 * million, "go-cache", heapEntry, heapEntry, 0.7, 0.6},
+	{"what 5M entries add to `runtime.GC()`", "fill", 5 * million, "go-cache", gcAdded, gcAdded, 0.02, 0.002},
+	{"1M keys expire at once: longest stall of a Get or a Set; go-cache: of a Get", "expiry", million, "go-cache", worstBoth, worstGet, 0.1, 0.01},
+	{"1M keys expire at once: longest stall of a Get or a Set", "expiry", million, "", worstBoth, "", 10, 0},
+	{"idle sweep with 5M live keys; go-cache: `DeleteExpired`", "fill", 5 * million, "go-cache", sweepTime, sweepTime, 0.001, 0},
+	{"churn: 100M deletes and 100M sets over 1M keys, then 10M namespaces used once: heap against the first 1M", "churn", million, "", heapGrown, "", 1.2, 1.05},
+	{"allocations of `Has`", "allocs-has", thousand, "", allocs, "", 0, 0},
+	{"allocations of `Incr`", "allocs-incr", thousand, "", allocs, "", 0, 0},
+	{"allocations of `Expire`", "allocs-expire", thousand, "", allocs, "", 0, 0},
+	{"allocations of `GetRaw`: the caller's copy", "allocs-getraw", thousand, "", allocs, "", 1, 0},
+	{"allocations of `Set` of a small struct", "allocs-set", thousand, "", allocs, "", 2, 0},
+}
+
+// jobs are the measurements that a bar compares: ours first.
+func (b bar) jobs() []job {
+	jobs := []job{{b.block, ours, b.entries}}
+	if b.peer != "" {
+		jobs = append(jobs, job{b.block, b.peer, b.entries})
+	}
+	return jobs
+}

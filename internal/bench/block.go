@@ -1,0 +1,105 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// job is what one child process measures: a block on one store.
+type job struct {
+	Block   string
+	Store   string
+	Entries int // that the store holds
+}
+
+func (j job) String() string { return fmt.Sprintf("%s %s %s", j.Block, j.Store, count(j.Entries)) }
+
+// result is what a child process prints.
+type result struct {
+	Values map[metric]float64
+	Series map[string][]float64 `json:",omitempty"`
+}
+
+// metric names a value; its last word is the unit.
+type metric string
+
+func (m metric) unit() string { return string(m[strings.LastIndexByte(string(m), ' ')+1:]) }
+
+// What blocks measure.
+const (
+	opTime    metric = "time ns/op"
+	hits      metric = "hits %"
+	heapEntry metric = "heap B/entry"
+	gcAdded   metric = "added to runtime.GC ms"
+	sweepTime metric = "idle sweep ms"
+	worstGet  metric = "worst Get ms"
+	worstSet  metric = "worst Set ms"
+	worstBoth metric = "worst Get or Set ms"
+	calmBoth  metric = "worst Get or Set before the expiry ms"
+	tailGet   metric = "p99.9 Get µs"
+	tailSet   metric = "p99.9 Set µs"
+	goneAfter metric = "all gone after ms"
+	heapGrown metric = "heap at the end, against the first load ×"
+	allocs    metric = "allocations allocs/op"
+	hasTime   metric = "Has ns/op"
+	getTime   metric = "Get ns/op"
+	missTime  metric = "Miss ns/op"
+	setTime   metric = "Set with TTL ns/op"
+	mixedTime metric = "90/10 ns/op"
+)
+
+// block is one measurement. It runs in a process of its own, on procs processors.
+type block struct {
+	procs int
+	once  bool // repeating it tells nothing new, or takes too long
+	run   func(measured) result
+}
+
+// measured is what a block measures with.
+type measured struct {
+	contender
+	entries int
+	span    time.Duration // of a timed part
+}
+
+var blocks = map[string]block{
+	"has-ttl-zipf":  {procs: 2, run: timed(zipf, values(time.Hour), has)},
+	"has-hot":       {procs: 1, run: timed(uniform, values(0), has)},
+	"has-ttl-hot":   {procs: 1, run: timed(uniform, values(time.Hour), has)},
+	"get-copy-zipf": {procs: 2, run: timed(zipf, values(time.Hour), getCopy)},
+	"set-json":      {procs: 2, run: timed(uniform, values(time.Hour), setJSON)},
+	"incr-hot":      {procs: 1, run: timed(uniform, counters, incr)},
+	"incr":          {procs: 2, run: timed(uniform, counters, incr)},
+	"typed-get":     {procs: 1, run: timed(uniform, users, getUser)},
+	"typed-set":     {procs: 1, run: timed(uniform, users, setUser)},
+	"fill":          {procs: 2, run: fill},
+	"expiry":        {procs: 2, run: expiry},
+	"churn":         {procs: 2, once: true, run: churn},
+	"allocs-has":    {procs: 1, once: true, run: allocations(hasOnce)},
+	"allocs-incr":   {procs: 1, once: true, run: allocations(incrOnce)},
+	"allocs-expire": {procs: 1, once: true, run: allocations(expireOnce)},
+	"allocs-getraw": {procs: 1, once: true, run: allocations(getRawOnce)},
+	"allocs-set":    {procs: 1, once: true, run: allocations(setOnce)},
+	"peers-1":       {procs: 1, run: overview},
+	"peers-2":       {procs: 2, run: overview},
+	"growth":        {procs: 1, run: grow},
+}
+
+// measure runs the job in this process.
+func measure(j job, span time.Duration) (result, error) {
+	b, ok := blocks[j.Block]
+	if !ok {
+		return result{}, fmt.Errorf("no block %q", j.Block)
+	}
+	c, ok := contenderOf(j.Store)
+	if !ok {
+		return result{}, fmt.Errorf("no store %q", j.Store)
+	}
+	if j.Entries < 1 {
+		return result{}, fmt.Errorf("a store of %d entries can't be measured", j.Entries)
+	}
+	runtime.GOMAXPROCS(b.procs)
+	return b.run(measured{c, j.Entries, span}), nil
+}

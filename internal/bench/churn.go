@@ -1,0 +1,113 @@
+package main
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"runtime"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/zelt-go/kv/adaptor"
+	"github.com/zelt-go/kv/memory"
+)
+
+const (
+	// replacements per entry: 100M deletes and as many sets over 1M entries.
+	replacements = 100
+
+	// namespaces per entry: 10M of them, used once each.
+	namespaces = 10
+)
+
+// churn measures how a store of ours grows that holds m.entries entries at any time, but
+// ever other ones.
+func churn(m measured) result {
+	const churners = 2
+	parts := make([]*churner, churners)
+	for i := range parts {
+		parts[i] = newChurner(i, m.entries/churners)
+	}
+	empty, _ := forceGC()
+	kv, err := memory.New(memory.Config{})
+	must(err)
+	must(kv.Start(background))
+	s, err := kv.Namespace("churn")
+	must(err)
+	for _, c := range parts {
+		c.load(s)
+	}
+	first, _ := forceGC()
+
+	var wg sync.WaitGroup
+	for _, c := range parts {
+		wg.Go(func() {
+			c.replace(s, valueLength, valueLength)
+			c.replace(s, shortest, longestValue)
+		})
+	}
+	wg.Wait()
+	for i := range namespaces * m.entries {
+		useOnce(kv, i)
+	}
+	last, _ := forceGC()
+	runtime.KeepAlive(kv)
+	runtime.KeepAlive(parts)
+	return result{Values: map[metric]float64{
+		heapGrown: (last - empty) / (first - empty),
+	}}
+}
+
+// The lengths of values vary around valueLength.
+const shortest, longestValue = 40, 88
+
+// churner replaces entries of its own: each slot holds one, whose key has the slot's
+// generation.
+type churner struct {
+	id          uint64
+	generations []uint32
+	random      *rand.Rand
+	values      [longestValue + 1]json.RawMessage // by length
+}
+
+func newChurner(id, slots int) *churner {
+	c := &churner{id: uint64(id), generations: make([]uint32, slots), random: rand.New(rand.NewPCG(uint64(id), 3))}
+	for length := shortest; length <= longestValue; length++ {
+		c.values[length] = value(length)
+	}
+	return c
+}
+
+// key returns a key of 16 bytes that no other slot and no other generation has.
+func (c *churner) key(slot int) string {
+	n := c.id<<60 | 1<<59 | uint64(slot)<<32 | uint64(c.generations[slot])
+	return strconv.FormatUint(n, 16)
+}
+
+func (c *churner) set(s *adaptor.AtomicKVStore, slot, shortest, longest int) {
+	length := shortest + c.random.IntN(longest-shortest+1)
+	must(s.Set(background, c.key(slot), c.values[length], adaptor.WithTTL(time.Hour)))
+}
+
+func (c *churner) load(s *adaptor.AtomicKVStore) {
+	for slot := range c.generations {
+		c.set(s, slot, shortest, longestValue)
+	}
+}
+
+// replace does half of the replacements.
+func (c *churner) replace(s *adaptor.AtomicKVStore, shortest, longest int) {
+	for range replacements / 2 * len(c.generations) {
+		slot := c.random.IntN(len(c.generations))
+		must(s.Del(background, c.key(slot)))
+		c.generations[slot]++
+		c.set(s, slot, shortest, longest)
+	}
+}
+
+func useOnce(kv *memory.MemoryKV, i int) {
+	s, err := kv.Namespace("n" + strconv.Itoa(i))
+	must(err)
+	must(s.Set(background, "k", i))
+	must(s.Del(background, "k"))
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+const (
+	// staying entries never expire; the load gets and sets them.
+	staying = 100_000
+
+	// bucket is how finely the latency is drawn.
+	bucket = 5 * time.Millisecond
+
+	// longest is how long the load goes on if the expired entries do not go.
+	longest = 8 * time.Second
+
+	// blind is how long it goes on for a store that can't tell when they are gone.
+	blind = 4 * time.Second
+)
+
+// expiry measures a load of Gets and Sets while all other entries expire at once: one
+// goroutine gets, one sets, without a pause, beside the store's own collector.
+func expiry(m measured) result {
+	s := m.open(config{entries: m.entries + staying, sweep: time.Second})
+	values(0)(s, staying)
+	load := 250*time.Millisecond + time.Duration(m.entries)*4*time.Microsecond
+	deadline := time.Now().Add(load + m.span)
+	for i := range m.entries {
+		s.Set(key(staying+i), standard, time.Until(deadline))
+	}
+	if late := -time.Until(deadline.Add(-m.span)); late > 0 {
+		panic(fmt.Sprintf("the entries were stored %v too late", late))
+	}
+	time.Sleep(time.Until(deadline.Add(-m.span)))
+
+	stop := make(chan struct{})
+	var gets, sets *latencies
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		gets = record(deadline, m.span, stop, 1, func(key string) {
+			if v, found := s.Get(key); found && !intact(v) {
+				panic("a value is not what was stored")
+			}
+		})
+	})
+	wg.Go(func() { sets = record(deadline, m.span, stop, 2, func(key string) { s.Set(key, standard, 0) }) })
+	gone := waitUntilGone(s, deadline)
+	time.Sleep(m.span / 2)
+	close(stop)
+	wg.Wait()
+
+	values := map[metric]float64{
+		worstGet:  milliseconds(gets.worst),
+		worstSet:  milliseconds(sets.worst),
+		worstBoth: milliseconds(max(gets.worst, sets.worst)),
+		calmBoth:  milliseconds(max(gets.calm, sets.calm)),
+		tailGet:   gets.all.quantile(0.999) / 1e3,
+		tailSet:   sets.all.quantile(0.999) / 1e3,
+	}
+	if gone > 0 {
+		values[goneAfter] = milliseconds(gone)
+	}
+	return result{values, map[string][]float64{"Get": gets.series, "Set": sets.series}}
+}
+
+// waitUntilGone returns how long after the deadline the last expired entry was removed;
+// 0 if that can't be told.
+func waitUntilGone(s store, deadline time.Time) time.Duration {
+	l, ok := s.(lister)
+	if !ok {
+		time.Sleep(time.Until(deadline.Add(blind)))
+		return 0
+	}
+	time.Sleep(time.Until(deadline))
+	for l.Len() > staying {
+		if time.Since(deadline) > longest {
+			return 0
+		}
+		time.Sleep(bucket)
+	}
+	return time.Since(deadline)
+}
+
+// latencies is what one goroutine saw.
+type latencies struct {
+	series []float64     // the longest in each bucket, in ns; the deadline is after span
+	calm   time.Duration // the longest that ended before the deadline
+	worst  time.Duration // the longest that ended after
+	all    histogram     // those that ended after
+}
+
+// record calls op again and again until stop is closed. A latency lasts from the end of
+// the previous call to the end of the next: a goroutine that was not let run waited, too.
+func record(deadline time.Time, span time.Duration, stop <-chan struct{}, seed uint64, op func(key string)) *latencies {
+	l := &latencies{series: make([]float64, (2*span+longest+blind)/bucket)}
+	order := uniform(staying, rand.New(rand.NewPCG(seed, 2)))
+	start := deadline.Add(-span)
+	last := time.Since(start)
+	for i := 0; ; i++ {
+		if i%chunk == 0 {
+			select {
+			case <-stop:
+				l.series = l.series[:int(last/bucket)+1]
+				return l
+			default:
+			}
+		}
+		op(order.at(i % order.len()))
+		now := time.Since(start)
+		l.add(last, now, span)
+		last = now
+	}
+}
+
+// add records a call that lasted from one time to another, in each bucket that it
+// touches.
+func (l *latencies) add(from, to, deadline time.Duration) {
+	took := to - from
+	if to < deadline {
+		l.calm = max(l.calm, took)
+	} else {
+		l.worst = max(l.worst, took)
+		l.all.add(took)
+	}
+	for i := max(from, 0) / bucket; i <= to/bucket && int(i) < len(l.series); i++ {
+		l.series[i] = max(l.series[i], float64(took))
+	}
+}

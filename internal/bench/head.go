@@ -1,0 +1,76 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"time"
+)
+
+// writeHead writes what figures mean nothing without: the machine, the versions, and
+// the command.
+func writeHead(w io.Writer, title string) {
+	fmt.Fprintf(w, "# %s\n\n", title)
+	item := func(name, text string) { fmt.Fprintf(w, "- %s: %s\n", name, text) }
+	item("command", "`"+strings.Join(os.Args, " ")+"`")
+	item("date", time.Now().UTC().Format("2006-01-02 15:04 MST"))
+	item("commit", commit())
+	item("machine", fmt.Sprintf("%s, %d processors, %s of memory; load average when it began %s",
+		procField("/proc/cpuinfo", "model name"), runtime.NumCPU(), procField("/proc/meminfo", "MemTotal"), procLine("/proc/loadavg")))
+	item("system", fmt.Sprintf("%s/%s, kernel %s", runtime.GOOS, runtime.GOARCH, procLine("/proc/sys/kernel/osrelease")))
+	item("Go", runtime.Version())
+	for _, name := range []string{"GOGC", "GOMEMLIMIT", "GODEBUG"} {
+		if text := os.Getenv(name); text != "" {
+			item(name, text)
+		}
+	}
+	var peers []string
+	for _, c := range contenders[1:] {
+		peers = append(peers, c.title())
+	}
+	item("peers", strings.Join(peers, ", "))
+	fmt.Fprintln(w)
+}
+
+// title is the contender's name and version.
+func (c contender) title() string { return strings.TrimSpace(c.name + " " + version(c.module)) }
+
+// version of a module in this program; "" if it is of the standard library.
+func version(module string) string {
+	info, _ := debug.ReadBuildInfo()
+	for _, dep := range info.Deps {
+		if dep.Path == module && module != "" {
+			return strings.TrimSuffix(strings.TrimPrefix(dep.Version, "v"), "+incompatible")
+		}
+	}
+	return ""
+}
+
+// commit of the working tree: the program is built from it, and run in it.
+func commit() string {
+	out, err := exec.Command("git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*").Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// procField returns what follows the name of a field in a file of /proc.
+func procField(file, name string) string {
+	text, _ := os.ReadFile(file)
+	_, after, _ := strings.Cut(string(text), name)
+	line, _, _ := strings.Cut(strings.TrimLeft(after, "\t :"), "\n")
+	return cmp.Or(strings.TrimSpace(line), "unknown "+name)
+}
+
+// procLine returns the first line of a file of /proc.
+func procLine(file string) string {
+	text, _ := os.ReadFile(file)
+	line, _, _ := strings.Cut(string(text), "\n")
+	return cmp.Or(line, "unknown")
+}

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"bytes"
+	"time"
+
+	gocache "github.com/patrickmn/go-cache"
+)
+
+type goCache struct{ c *gocache.Cache }
+
+func openGoCache(c config) store { return goCache{gocache.New(gocache.NoExpiration, c.sweep)} }
+
+// For go-cache, a ttl of 0 means the default, which is no expiration.
+func (g goCache) Set(key string, value []byte, ttl time.Duration) {
+	g.c.Set(key, bytes.Clone(value), ttl)
+}
+
+func (g goCache) Get(key string) ([]byte, bool) {
+	value, found := g.c.Get(key)
+	if !found {
+		return nil, false
+	}
+	return value.([]byte), true
+}
+
+func (g goCache) Has(key string) bool {
+	_, found := g.c.Get(key)
+	return found
+}
+
+// Incr, unlike ours, needs a counter that is there.
+func (g goCache) Incr(key string) int64 {
+	sum, err := g.c.IncrementInt64(key, 1)
+	if err != nil {
+		g.c.Set(key, int64(1), gocache.NoExpiration)
+		return 1
+	}
+	return sum
+}
+
+func (g goCache) Len() int { return g.c.ItemCount() }
+
+func (g goCache) Sweep() time.Duration {
+	start := time.Now()
+	g.c.DeleteExpired()
+	return time.Since(start)
+}

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"bytes"
+	"math"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+)
+
+// otterValue tells otter how long it is to live: otter asks about it at each write.
+type otterValue struct {
+	data []byte
+	ttl  time.Duration
+}
+
+type otterCache struct {
+	c *otter.Cache[string, otterValue]
+}
+
+// Its collector ticks each second, whatever we wish.
+func openOtter(config) store {
+	return otterCache{otter.Must(&otter.Options[string, otterValue]{
+		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[string, otterValue]) time.Duration { return e.Value.ttl }),
+	})}
+}
+
+func (o otterCache) Set(key string, value []byte, ttl time.Duration) {
+	if ttl == 0 {
+		ttl = math.MaxInt64 / 2
+	}
+	o.c.Set(key, otterValue{bytes.Clone(value), ttl})
+}
+
+func (o otterCache) Get(key string) ([]byte, bool) {
+	value, found := o.c.GetIfPresent(key)
+	return value.data, found
+}
+
+func (o otterCache) Has(key string) bool {
+	_, found := o.c.GetIfPresent(key)
+	return found
+}
+
+func (o otterCache) Len() int { return o.c.EstimatedSize() }
+
+func (o otterCache) Settle() { o.c.CleanUp() }

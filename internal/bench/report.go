@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+)
+
+// reportBars measures the bars that only matches. The error says how many are missed.
+func reportBars(ctx context.Context, r rounds, only *regexp.Regexp, w io.Writer) error {
+	var chosen []bar
+	var jobs []job
+	for _, b := range bars {
+		if only.MatchString(b.work) || only.MatchString(b.peer) {
+			chosen = append(chosen, b)
+			jobs = append(jobs, b.jobs()...)
+		}
+	}
+	if len(chosen) == 0 {
+		return fmt.Errorf("-bar: no bar matches %q", only)
+	}
+	writeHead(w, "The bars")
+	done := r.run(ctx, jobs)
+	missed := 0
+	var rows [][]string
+	for _, b := range chosen {
+		v := b.judge(done)
+		rows = append(rows, v.row())
+		if !v.passes() {
+			missed++
+		}
+	}
+	fmt.Fprintf(w, "Medians of %s. A ratio is ours to the peer's, of the same round.\n\n", plural(r.n, "round"))
+	writeTable(w, verdictHead, rows)
+	err := errors.Join(done.failures()...)
+	if missed > 0 {
+		err = errors.Join(fmt.Errorf("%d of %s missed", missed, plural(len(chosen), "bar")), err)
+	}
+	return err
+}
+
+// reportPeers measures what any store can do.
+func reportPeers(ctx context.Context, r rounds, w io.Writer) error {
+	var jobs []job
+	for _, block := range []string{"peers-1", "peers-2"} {
+		for _, c := range contenders {
+			jobs = append(jobs, job{block, c.name, million})
+		}
+	}
+	for _, c := range contenders {
+		jobs = append(jobs, job{"fill", c.name, million})
+	}
+	writeHead(w, "All stores")
+	done := r.run(ctx, jobs)
+	works := []metric{getTime, hasTime, missTime, setTime, mixedTime}
+	head := []string{"store"}
+	for _, m := range works {
+		head = append(head, strings.TrimSuffix(string(m), " ns/op"))
+	}
+	head = append(head, "hits", "heap B/entry", "adds to `runtime.GC()`, ms", "remarks")
+	var rows [][]string
+	for _, c := range contenders {
+		one, two, full := job{"peers-1", c.name, million}, job{"peers-2", c.name, million}, job{"fill", c.name, million}
+		row := []string{c.title()}
+		for _, m := range works {
+			row = append(row, done.median(one, m)+" / "+done.median(two, m))
+		}
+		rows = append(rows, append(row, done.median(one, hits)+" %", done.median(full, heapEntry), done.median(full, gcAdded), c.remarks()))
+	}
+	fmt.Fprintf(w, "1M entries, keys of 16 bytes, values of 64; ns per operation on 1 / 2 processors; medians of %s.\n\n", plural(r.n, "round"))
+	writeTable(w, head, rows)
+	return errors.Join(done.failures()...)
+}
+
+// remarks say what is not alike.
+func (c contender) remarks() string {
+	var remarks []string
+	if c.lossy {
+		remarks = append(remarks, "may drop what was stored")
+	}
+	if c.noTTL {
+		remarks = append(remarks, "no TTL")
+	}
+	if c.owned {
+		remarks = append(remarks, "Get copies")
+	}
+	if c.note != "" {
+		remarks = append(remarks, c.note)
+	}
+	return strings.Join(remarks, "; ")
+}
+
+// reportGrowth measures ours at several sizes.
+func reportGrowth(ctx context.Context, r rounds, w io.Writer) error {
+	var jobs []job
+	for entries := 10 * thousand; entries <= 10*million; entries *= 10 {
+		jobs = append(jobs, job{"growth", ours, entries})
+	}
+	writeHead(w, "As it grows")
+	done := r.run(ctx, jobs)
+	metrics := []metric{hasTime, getTime, heapEntry, gcAdded}
+	head := []string{"entries"}
+	for _, m := range metrics {
+		head = append(head, string(m))
+	}
+	var rows [][]string
+	for _, j := range jobs {
+		row := []string{count(j.Entries)}
+		for _, m := range metrics {
+			row = append(row, done.median(j, m))
+		}
+		rows = append(rows, row)
+	}
+	fmt.Fprintf(w, "Keys of 16 bytes asked for uniformly, values of 64, with TTL, 1 processor; medians of %s.\n\n", plural(r.n, "round"))
+	writeTable(w, head, rows)
+	return errors.Join(done.failures()...)
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return count(n) + " " + noun + "s"
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// rounds runs each job in n child processes, those that are compared in turn.
+type rounds struct {
+	program  string // that is started: this one
+	n        int
+	span     time.Duration // of a timed part
+	progress io.Writer
+}
+
+// outcomes has what became of each job.
+type outcomes map[job]*outcome
+
+type outcome struct {
+	results []result // by round
+	err     error    // of the first child that failed; no other was started then
+}
+
+// run measures jobs. Those of one block and size are compared with each other: a round
+// runs each of them once, and every other round begins at the end.
+func (r rounds) run(ctx context.Context, jobs []job) outcomes {
+	done := outcomes{}
+	groups := comparisons(jobs)
+	for i, group := range groups {
+		n := r.n
+		if blocks[group[0].Block].once {
+			n = 1
+		}
+		for round := range n {
+			for _, j := range group {
+				fmt.Fprintf(r.progress, "%d/%d, round %d/%d: %v\n", i+1, len(groups), round+1, n, j)
+				done.add(j, func() (result, error) { return r.child(ctx, j) })
+			}
+			slices.Reverse(group)
+		}
+	}
+	return done
+}
+
+// comparisons groups jobs by what they compare, each job once.
+func comparisons(jobs []job) [][]job {
+	var groups [][]job
+	for _, j := range jobs {
+		at := slices.IndexFunc(groups, func(g []job) bool { return g[0].Block == j.Block && g[0].Entries == j.Entries })
+		switch {
+		case at < 0:
+			groups = append(groups, []job{j})
+		case !slices.Contains(groups[at], j):
+			groups[at] = append(groups[at], j)
+		}
+	}
+	return groups
+}
+
+func (o outcomes) add(j job, run func() (result, error)) {
+	if o[j] == nil {
+		o[j] = &outcome{}
+	}
+	if o[j].err != nil {
+		return
+	}
+	r, err := run()
+	if err != nil {
+		o[j].err = err
+		return
+	}
+	o[j].results = append(o[j].results, r)
+}
+
+// child measures j in a process of its own.
+func (r rounds) child(ctx context.Context, j job) (result, error) {
+	cmd := exec.CommandContext(ctx, r.program,
+		"-block", j.Block, "-peer", j.Store, "-entries", strconv.Itoa(j.Entries), "-time", r.span.String())
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	var got result
+	err := cmd.Run()
+	if err == nil {
+		err = json.Unmarshal(stdout.Bytes(), &got)
+	}
+	if err != nil {
+		return got, fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, stderr.Bytes())
+	}
+	return got, nil
+}
+
+// values returns a value of each round of j.
+func (o outcomes) values(j job, m metric) ([]float64, error) {
+	if o[j] == nil {
+		return nil, fmt.Errorf("%v was not measured", j)
+	}
+	if o[j].err != nil {
+		return nil, o[j].err
+	}
+	var values []float64
+	for _, r := range o[j].results {
+		value, ok := r.Values[m]
+		if !ok {
+			return nil, fmt.Errorf("%v did not measure: %s", j, m)
+		}
+		values = append(values, value)
+	}
+	return values, nil
+}
+
+// median returns the median of the rounds of j, with no more than three digits; a dash
+// if there is none.
+func (o outcomes) median(j job, m metric) string {
+	values, err := o.values(j, m)
+	if err != nil {
+		return "–"
+	}
+	return number(summarize(values).median)
+}
+
+// failures are the errors of all jobs.
+func (o outcomes) failures() []error {
+	var errs []error
+	for _, outcome := range o {
+		if outcome.err != nil {
+			errs = append(errs, outcome.err)
+		}
+	}
+	return errs
+}

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"time"
+)
+
+// work passes over keys once and returns how many it found, and found intact.
+type work func(s store, keys keys) (found int)
+
+// timed measures a work: a goroutine on each processor, each with an order of its own.
+func timed(p pattern, fill func(store, int), w work) func(measured) result {
+	return func(m measured) result {
+		s := m.open(config{entries: m.entries, sweep: time.Minute})
+		fill(s, m.entries)
+		return result{Values: m.time(s, p, w, 1)}
+	}
+}
+
+// time measures w on a filled store, of whose keys it should find the given share.
+func (m measured) time(s store, p pattern, w work, share float64) map[metric]float64 {
+	orders := make([]keys, runtime.GOMAXPROCS(0))
+	for i := range orders {
+		orders[i] = p(m.entries, rand.New(rand.NewPCG(uint64(i), 1)))
+	}
+	runtime.GC()
+	during(m.span/5, s, orders, w) // warm up
+	ops, found, took := during(m.span, s, orders, w)
+	got := float64(found) / float64(ops)
+	if !m.lossy && got != share {
+		panic(fmt.Sprintf("%s found %d of %d", m.name, found, ops))
+	}
+	return map[metric]float64{
+		opTime: float64(took) / float64(ops),
+		hits:   100 * got,
+	}
+}
+
+// chunk is how many operations run between two looks at the clock.
+const chunk = 1024
+
+// during has each order worked through, again and again, for the given time.
+func during(span time.Duration, s store, orders []keys, w work) (ops, found int, took time.Duration) {
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	start := time.Now()
+	for _, order := range orders {
+		wg.Go(func() {
+			o, f := 0, 0
+			for from := 0; time.Since(start) < span; {
+				to := min(from+chunk, order.len())
+				f += w(s, order.slice(from, to))
+				o += to - from
+				from = to % order.len()
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			ops, found = ops+o, found+f
+		})
+	}
+	wg.Wait()
+	return ops, found, time.Since(start)
+}
+
+// values fills a store with values of the given time to live.
+func values(ttl time.Duration) func(store, int) {
+	return func(s store, n int) {
+		for i := range n {
+			s.Set(key(i), standard, ttl)
+			if i%1024 == 1023 {
+				settle(s)
+			}
+		}
+		settle(s)
+	}
+}
+
+func settle(s store) {
+	if s, ok := s.(settler); ok {
+		s.Settle()
+	}
+}
+
+func counters(s store, n int) {
+	c := s.(counter)
+	for i := range n {
+		c.Incr(key(i))
+	}
+}
+
+func users(s store, n int) {
+	t := s.(typed)
+	for i := range n {
+		t.SetUser(key(i), ada)
+	}
+}
+
+func has(s store, keys keys) (found int) {
+	for i := range keys.len() {
+		if s.Has(keys.at(i)) {
+			found++
+		}
+	}
+	return found
+}
+
+func get(s store, keys keys) (found int) {
+	for i := range keys.len() {
+		if v, ok := s.Get(keys.at(i)); ok && intact(v) {
+			found++
+		}
+	}
+	return found
+}
+
+// getCopy gets a value that the caller owns.
+func getCopy(s store, keys keys) (found int) {
+	_, owned := s.(*zelt)
+	for i := range keys.len() {
+		v, ok := s.Get(keys.at(i))
+		if ok && !owned {
+			v = bytes.Clone(v)
+		}
+		if ok && intact(v) {
+			found++
+		}
+	}
+	return found
+}
+
+func set(s store, keys keys) (found int) {
+	for i := range keys.len() {
+		s.Set(keys.at(i), standard, time.Hour)
+	}
+	return keys.len()
+}
+
+// setJSON sets a JSON text, which is checked and compacted: by the store, if it is ours.
+func setJSON(s store, keys keys) (found int) {
+	if _, checks := s.(*zelt); checks {
+		return set(s, keys)
+	}
+	var compact bytes.Buffer
+	for i := range keys.len() {
+		compact.Reset()
+		must(json.Compact(&compact, standard))
+		s.Set(keys.at(i), compact.Bytes(), time.Hour)
+	}
+	return keys.len()
+}
+
+// mixed gets nine times and sets once.
+func mixed(s store, keys keys) (found int) {
+	for from := 0; from < keys.len(); from += 10 {
+		to := min(from+10, keys.len())
+		found += set(s, keys.slice(from, from+1)) + get(s, keys.slice(from+1, to))
+	}
+	return found
+}
+
+func incr(s store, keys keys) (found int) {
+	c := s.(counter)
+	for i := range keys.len() {
+		if c.Incr(keys.at(i)) > 1 {
+			found++
+		}
+	}
+	return found
+}
+
+func getUser(s store, keys keys) (found int) {
+	t := s.(typed)
+	for i := range keys.len() {
+		if u, ok := t.GetUser(keys.at(i)); ok && u.Visits == ada.Visits {
+			found++
+		}
+	}
+	return found
+}
+
+func setUser(s store, keys keys) (found int) {
+	t := s.(typed)
+	for i := range keys.len() {
+		t.SetUser(keys.at(i), ada)
+	}
+	return keys.len()
+}
