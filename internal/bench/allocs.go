@@ -44,9 +44,9 @@ func getRawOnce(s *adaptor.AtomicKVStore) {
 	must(err)
 }
 
-// point is a small struct.
-type point struct{ X, Y int }
+// small is a small struct.
+type small struct{ X, Y int }
 
 func setOnce(s *adaptor.AtomicKVStore) {
-	must(s.Set(background, entryKey, point{3, 4}, adaptor.WithTTL(time.Hour)))
+	must(s.Set(background, entryKey, small{3, 4}, adaptor.WithTTL(time.Hour)))
 }

@@ -80,7 +80,7 @@ func newChurner(id, slots int) *churner {
 
 // key returns a key of 16 bytes that no other slot and no other generation has.
 func (c *churner) key(slot int) string {
-	n := c.id<<60 | 1<<59 | uint64(slot)<<32 | uint64(c.generations[slot])
+	n := 1<<63 | c.id<<56 | uint64(slot)<<32 | uint64(c.generations[slot])
 	return strconv.FormatUint(n, 16)
 }
 

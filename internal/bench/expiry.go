@@ -8,9 +8,6 @@ import (
 )
 
 const (
-	// staying entries never expire; the load gets and sets them.
-	staying = 100_000
-
 	// bucket is how finely the latency is drawn.
 	bucket = 5 * time.Millisecond
 
@@ -22,8 +19,10 @@ const (
 )
 
 // expiry measures a load of Gets and Sets while all other entries expire at once: one
-// goroutine gets, one sets, without a pause, beside the store's own collector.
+// goroutine gets, one sets, without a pause, beside the store's own collector. The load's
+// own entries, one for ten, never expire.
 func expiry(m measured) result {
+	staying := m.entries / 10
 	s := m.open(config{entries: m.entries + staying, sweep: time.Second})
 	values(0)(s, staying)
 	load := 250*time.Millisecond + time.Duration(m.entries)*4*time.Microsecond
@@ -31,23 +30,25 @@ func expiry(m measured) result {
 	for i := range m.entries {
 		s.Set(key(staying+i), standard, time.Until(deadline))
 	}
-	if late := -time.Until(deadline.Add(-m.span)); late > 0 {
+	if late := time.Since(deadline.Add(-m.span)); late > 0 {
 		panic(fmt.Sprintf("the entries were stored %v too late", late))
 	}
 	time.Sleep(time.Until(deadline.Add(-m.span)))
 
 	stop := make(chan struct{})
-	var gets, sets *latencies
+	gets, sets := newLatencies(deadline, m.span), newLatencies(deadline, m.span)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		gets = record(deadline, m.span, stop, 1, func(key string) {
-			if v, found := s.Get(key); found && !intact(v) {
-				panic("a value is not what was stored")
+		gets.record(stop, shuffled(staying, 1), func(key string) {
+			if v, found := s.Get(key); !found || !intact(v) {
+				panic(m.name + " has lost an entry that never expires")
 			}
 		})
 	})
-	wg.Go(func() { sets = record(deadline, m.span, stop, 2, func(key string) { s.Set(key, standard, 0) }) })
-	gone := waitUntilGone(s, deadline)
+	wg.Go(func() {
+		sets.record(stop, shuffled(staying, 2), func(key string) { s.Set(key, standard, 0) })
+	})
+	gone := waitUntilGone(s, staying, deadline)
 	time.Sleep(m.span / 2)
 	close(stop)
 	wg.Wait()
@@ -57,8 +58,8 @@ func expiry(m measured) result {
 		worstSet:  milliseconds(sets.worst),
 		worstBoth: milliseconds(max(gets.worst, sets.worst)),
 		calmBoth:  milliseconds(max(gets.calm, sets.calm)),
-		tailGet:   gets.all.quantile(0.999) / 1e3,
-		tailSet:   sets.all.quantile(0.999) / 1e3,
+		tailGet:   gets.late.quantile(0.999) / 1e3,
+		tailSet:   sets.late.quantile(0.999) / 1e3,
 	}
 	if gone > 0 {
 		values[goneAfter] = milliseconds(gone)
@@ -66,9 +67,9 @@ func expiry(m measured) result {
 	return result{values, map[string][]float64{"Get": gets.series, "Set": sets.series}}
 }
 
-// waitUntilGone returns how long after the deadline the last expired entry was removed;
-// 0 if that can't be told.
-func waitUntilGone(s store, deadline time.Time) time.Duration {
+// waitUntilGone returns how long after the deadline the store held no more than what
+// stays; 0 if that can't be told.
+func waitUntilGone(s store, staying int, deadline time.Time) time.Duration {
 	l, ok := s.(lister)
 	if !ok {
 		time.Sleep(time.Until(deadline.Add(blind)))
@@ -84,46 +85,51 @@ func waitUntilGone(s store, deadline time.Time) time.Duration {
 	return time.Since(deadline)
 }
 
-// latencies is what one goroutine saw.
+func shuffled(n int, seed uint64) keys { return uniform(n, rand.New(rand.NewPCG(seed, 2))) }
+
+// latencies is what one goroutine sees.
 type latencies struct {
-	series []float64     // the longest in each bucket, in ns; the deadline is after span
-	calm   time.Duration // the longest that ended before the deadline
-	worst  time.Duration // the longest that ended after
-	all    histogram     // those that ended after
+	start    time.Time
+	deadline time.Duration // after start
+	series   []float64     // the longest in each bucket since start, in ns
+	calm     time.Duration // the longest that ended before the deadline
+	worst    time.Duration // the longest that ended after
+	late     histogram     // all that ended after
+}
+
+func newLatencies(deadline time.Time, calm time.Duration) *latencies {
+	return &latencies{start: deadline.Add(-calm), deadline: calm, series: make([]float64, (2*calm+longest+blind)/bucket)}
 }
 
 // record calls op again and again until stop is closed. A latency lasts from the end of
 // the previous call to the end of the next: a goroutine that was not let run waited, too.
-func record(deadline time.Time, span time.Duration, stop <-chan struct{}, seed uint64, op func(key string)) *latencies {
-	l := &latencies{series: make([]float64, (2*span+longest+blind)/bucket)}
-	order := uniform(staying, rand.New(rand.NewPCG(seed, 2)))
-	start := deadline.Add(-span)
-	last := time.Since(start)
+func (l *latencies) record(stop <-chan struct{}, order keys, op func(key string)) {
+	last := time.Since(l.start)
 	for i := 0; ; i++ {
 		if i%chunk == 0 {
 			select {
 			case <-stop:
-				l.series = l.series[:int(last/bucket)+1]
-				return l
+				l.series = l.series[:min(int(last/bucket)+1, len(l.series))]
+				return
 			default:
 			}
 		}
 		op(order.at(i % order.len()))
-		now := time.Since(start)
-		l.add(last, now, span)
+		now := time.Since(l.start)
+		l.add(last, now)
 		last = now
 	}
 }
 
 // add records a call that lasted from one time to another, in each bucket that it
 // touches.
-func (l *latencies) add(from, to, deadline time.Duration) {
+func (l *latencies) add(from, to time.Duration) {
 	took := to - from
-	if to < deadline {
+	if to < l.deadline {
 		l.calm = max(l.calm, took)
 	} else {
 		l.worst = max(l.worst, took)
-		l.all.add(took)
+		l.late.add(took)
 	}
 	for i := max(from, 0) / bucket; i <= to/bucket && int(i) < len(l.series); i++ {
 		l.series[i] = max(l.series[i], float64(took))

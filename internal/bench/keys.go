@@ -37,13 +37,15 @@ func missing(n int, r *rand.Rand) keys {
 	return sequence(n, "none:", func() int { return r.IntN(n) })
 }
 
-// zipf asks for few keys often and for many rarely. The hot ones lie scattered among
-// the others, as they were stored: multiplying by a prime larger than n permutes them.
+// zipf asks for few keys often and for many rarely.
 func zipf(n int, r *rand.Rand) keys {
-	const prime = 2_654_435_761
 	ranks := rand.NewZipf(r, 1.01, 1, uint64(n-1))
-	return sequence(n, "user:", func() int { return int(ranks.Uint64() * prime % uint64(n)) })
+	return sequence(n, "user:", func() int { return int(scatter(ranks.Uint64(), uint64(n))) })
 }
+
+// scatter permutes the numbers below n, so that the hot keys do not lie together because
+// they were stored together: multiplying by a prime larger than n does that.
+func scatter(rank, n uint64) uint64 { return rank * 2_654_435_761 % n }
 
 // sequence is long enough to show the pattern, and for few keys short enough to stay
 // in the processor's cache, as the keys do.

@@ -12,18 +12,16 @@ import (
 // reportBars measures the bars that only matches. The error says how many are missed.
 func reportBars(ctx context.Context, r rounds, only *regexp.Regexp, w io.Writer) error {
 	var chosen []bar
-	var jobs []job
 	for _, b := range bars {
 		if only.MatchString(b.work) || only.MatchString(b.peer) {
 			chosen = append(chosen, b)
-			jobs = append(jobs, b.jobs()...)
 		}
 	}
 	if len(chosen) == 0 {
 		return fmt.Errorf("-bar: no bar matches %q", only)
 	}
 	writeHead(w, "The bars")
-	done := r.run(ctx, jobs)
+	done := r.run(ctx, barJobs(chosen))
 	missed := 0
 	var rows [][]string
 	for _, b := range chosen {
@@ -42,19 +40,17 @@ func reportBars(ctx context.Context, r rounds, only *regexp.Regexp, w io.Writer)
 	return err
 }
 
+func barJobs(bars []bar) (jobs []job) {
+	for _, b := range bars {
+		jobs = append(jobs, b.jobs()...)
+	}
+	return jobs
+}
+
 // reportPeers measures what any store can do.
 func reportPeers(ctx context.Context, r rounds, w io.Writer) error {
-	var jobs []job
-	for _, block := range []string{"peers-1", "peers-2"} {
-		for _, c := range contenders {
-			jobs = append(jobs, job{block, c.name, million})
-		}
-	}
-	for _, c := range contenders {
-		jobs = append(jobs, job{"fill", c.name, million})
-	}
 	writeHead(w, "All stores")
-	done := r.run(ctx, jobs)
+	done := r.run(ctx, peerJobs())
 	works := []metric{getTime, hasTime, missTime, setTime, mixedTime}
 	head := []string{"store"}
 	for _, m := range works {
@@ -73,6 +69,15 @@ func reportPeers(ctx context.Context, r rounds, w io.Writer) error {
 	fmt.Fprintf(w, "1M entries, keys of 16 bytes, values of 64; ns per operation on 1 / 2 processors; medians of %s.\n\n", plural(r.n, "round"))
 	writeTable(w, head, rows)
 	return errors.Join(done.failures()...)
+}
+
+func peerJobs() (jobs []job) {
+	for _, block := range []string{"peers-1", "peers-2", "fill"} {
+		for _, c := range contenders {
+			jobs = append(jobs, job{block, c.name, million})
+		}
+	}
+	return jobs
 }
 
 // remarks say what is not alike.
@@ -95,19 +100,15 @@ func (c contender) remarks() string {
 
 // reportGrowth measures ours at several sizes.
 func reportGrowth(ctx context.Context, r rounds, w io.Writer) error {
-	var jobs []job
-	for entries := 10 * thousand; entries <= 10*million; entries *= 10 {
-		jobs = append(jobs, job{"growth", ours, entries})
-	}
 	writeHead(w, "As it grows")
-	done := r.run(ctx, jobs)
+	done := r.run(ctx, growthJobs())
 	metrics := []metric{hasTime, getTime, heapEntry, gcAdded}
 	head := []string{"entries"}
 	for _, m := range metrics {
 		head = append(head, string(m))
 	}
 	var rows [][]string
-	for _, j := range jobs {
+	for _, j := range growthJobs() {
 		row := []string{count(j.Entries)}
 		for _, m := range metrics {
 			row = append(row, done.median(j, m))
@@ -117,6 +118,13 @@ func reportGrowth(ctx context.Context, r rounds, w io.Writer) error {
 	fmt.Fprintf(w, "Keys of 16 bytes asked for uniformly, values of 64, with TTL, 1 processor; medians of %s.\n\n", plural(r.n, "round"))
 	writeTable(w, head, rows)
 	return errors.Join(done.failures()...)
+}
+
+func growthJobs() (jobs []job) {
+	for entries := 10 * thousand; entries <= 10*million; entries *= 10 {
+		jobs = append(jobs, job{"growth", ours, entries})
+	}
+	return jobs
 }
 
 func plural(n int, noun string) string {

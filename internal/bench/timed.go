@@ -52,7 +52,7 @@ func during(span time.Duration, s store, orders []keys, w work) (ops, found int,
 	for _, order := range orders {
 		wg.Go(func() {
 			o, f := 0, 0
-			for from := 0; time.Since(start) < span; {
+			for from := 0; o == 0 || time.Since(start) < span; {
 				to := min(from+chunk, order.len())
 				f += w(s, order.slice(from, to))
 				o += to - from

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// The test binary is its own child process.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "-block" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// shrunk is j on a small store.
+func shrunk(j job) job {
+	j.Entries = min(j.Entries, 1000)
+	return j
+}
+
+// Every job of every report runs, and measures what the bars ask for.
+func TestJobs(t *testing.T) {
+	done := outcomes{}
+	for _, jobs := range [][]job{barJobs(bars), peerJobs(), growthJobs(), plotJobs()} {
+		for _, j := range jobs {
+			if j = shrunk(j); j.Block != "expiry" && done[j] == nil {
+				done.add(j, func() (result, error) { return measure(j, time.Millisecond) })
+				require.NoError(t, done[j].err, j)
+			}
+		}
+	}
+	for _, b := range bars {
+		if b.block != "expiry" {
+			b.entries = min(b.entries, 1000)
+			v := b.judge(done)
+			assert.NoError(t, v.err)
+			assert.NotContains(t, strings.Join(v.row(), " "), "NaN")
+		}
+	}
+}
+
+func TestExpiry(t *testing.T) {
+	for _, name := range expiring {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, err := measure(job{"expiry", name, 1000}, 10*time.Millisecond)
+			require.NoError(t, err)
+			assert.NotEmpty(t, r.Series["Get"])
+			assert.NotEmpty(t, r.Series["Set"])
+			assert.Positive(t, r.Values[worstBoth])
+			_, counts := r.Values[goneAfter]
+			assert.Equal(t, name != "fiber", counts, "fiber can't tell when they are gone")
+		})
+	}
+}
+
+func newRounds(t *testing.T, n int) rounds {
+	t.Setenv("GORACE", "atexit_sleep_ms=0") // a second for each child otherwise
+	program, err := os.Executable()
+	require.NoError(t, err)
+	return rounds{program: program, n: n, span: time.Millisecond, progress: io.Discard}
+}
+
+func TestRounds(t *testing.T) {
+	b := bar{work: "w", block: "has-hot", entries: 10, peer: "xsync", metric: opTime, peerMetric: opTime, atMost: 1e6, aim: 1e-6}
+	done := newRounds(t, 3).run(context.Background(), b.jobs())
+	v := b.judge(done)
+	require.NoError(t, v.err)
+	assert.True(t, v.passes())
+	assert.Equal(t, "pass, aim missed", v.String())
+	for _, j := range b.jobs() {
+		assert.Len(t, done[j].results, 3)
+	}
+}
+
+// A child that fails fails its bar, and says why and how to repeat it.
+func TestChildFails(t *testing.T) {
+	b := bar{work: "w", block: "typed-get", entries: 10, peer: "xsync", metric: opTime, peerMetric: opTime, atMost: 1}
+	v := b.judge(newRounds(t, 2).run(context.Background(), b.jobs()))
+	assert.ErrorContains(t, v.err, "-block typed-get -peer xsync -entries 10")
+	assert.ErrorContains(t, v.err, "interface conversion")
+	assert.Equal(t, "**FAIL**: not measured", v.String())
+	assert.Len(t, v.row(), len(verdictHead))
+}
+
+func TestComparisons(t *testing.T) {
+	a1, a2, b1, big := job{"a", "1", 1}, job{"a", "2", 1}, job{"b", "1", 1}, job{"a", "1", 9}
+	assert.Equal(t, [][]job{{a1, a2}, {b1}, {big}}, comparisons([]job{a1, b1, a2, a1, big, b1}))
+}
