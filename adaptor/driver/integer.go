@@ -12,18 +12,25 @@ import (
 // "0", "42", "-7". Any other text ("5" in quotes, 5.0, 1e3, -0, 007, +1, spaces,
 // more than 64 bits), and a sum that is no int64, is [ErrInvalidValue].
 func Add(value []byte, by int64) (int64, error) {
-	n, ok := parseInteger(value)
+	n, ok := Integer(value)
 	if !ok {
 		return 0, Reason(ErrInvalidValue, "the stored value is not a plain decimal int64")
 	}
+	return Sum(n, by)
+}
+
+// Sum returns n plus by, or, where that is no int64, [ErrInvalidValue]. It is for a
+// backend that keeps counters as integers.
+func Sum(n, by int64) (int64, error) {
 	if by > 0 && n > math.MaxInt64-by || by < 0 && n < math.MinInt64-by {
 		return 0, Reason(ErrInvalidValue, "the sum is beyond int64")
 	}
 	return n + by, nil
 }
 
-// parseInteger accepts exactly the texts that strconv.FormatInt writes.
-func parseInteger(text []byte) (int64, bool) {
+// Integer returns the integer that text is the plain decimal text of, as [Add] takes it,
+// and reports whether it is one.
+func Integer(text []byte) (int64, bool) {
 	digits := text
 	if len(digits) > 0 && digits[0] == '-' {
 		digits = digits[1:]
