@@ -88,28 +88,23 @@ func (m *MemoryKV) collect(previous <-chan struct{}, stop <-chan struct{}, done 
 	}
 }
 
-// sweepBatch is how many entries are removed before others get the lock.
-const sweepBatch = 128
-
 // sweep removes all entries that are expired when it begins, or fewer if stop is
-// closed meanwhile.
+// closed meanwhile, and gives their memory back.
 func (m *MemoryKV) sweep(stop <-chan struct{}) {
 	start := time.Now()
-	now := m.now()
-	removed := 0
+	c := m.clock()
+	removed := uint64(0)
 	for i := range m.shards {
-		sh := &m.shards[i]
-		for full := true; full; {
+		for more := true; more; {
+			var n uint64
+			n, more = m.shards[i].free(&c, 8)
+			removed += n
 			select {
 			case <-stop:
 				return
 			default:
 			}
-			sh.mu.Lock()
-			n := sh.free(now, sweepBatch)
-			sh.mu.Unlock()
-			removed += n
-			if full = n == sweepBatch; full {
+			if more {
 				runtime.Gosched()
 			}
 		}

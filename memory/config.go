@@ -12,16 +12,36 @@ type Config struct {
 	// minute; a negative interval is an error of New.
 	GCInterval time.Duration
 
+	// MaxBytes bounds the memory that the store holds, in bytes: all that [Stats].Bytes
+	// counts. A write that would take more, when nothing in the store has expired, is
+	// ErrStoreOperationFailed around [ErrFull]; nothing is evicted. Writes that
+	// need no more memory, and deletes, go on. Zero means unbounded; less than 64 KiB is
+	// an error of New, as is a negative bound.
+	MaxBytes int64
+
+	// MaxValueBytes bounds the length of a value's JSON text. A longer one is
+	// ErrInvalidValue. Zero means no bound but that of an entry, 1 GiB; a negative one is
+	// an error of New.
+	MaxValueBytes int
+
 	// Logger gets one line at level Debug for each sweep that removed something.
 	// Nil means none.
 	Logger *slog.Logger
 }
 
+// leastBound leaves room for something: what a MemoryKV is without entries is not counted.
+const leastBound = 64 << 10
+
 func (c Config) withDefaults() (Config, error) {
 	switch {
 	case c.GCInterval < 0:
 		return c, fmt.Errorf("memory: Config.GCInterval must not be negative, got %v (zero means one minute)", c.GCInterval)
-	case c.GCInterval == 0:
+	case c.MaxBytes < 0 || c.MaxBytes > 0 && c.MaxBytes < leastBound:
+		return c, fmt.Errorf("memory: Config.MaxBytes must be at least %d, got %d (zero means unbounded)", leastBound, c.MaxBytes)
+	case c.MaxValueBytes < 0:
+		return c, fmt.Errorf("memory: Config.MaxValueBytes must not be negative, got %d (zero means unbounded)", c.MaxValueBytes)
+	}
+	if c.GCInterval == 0 {
 		c.GCInterval = time.Minute
 	}
 	if c.Logger == nil {

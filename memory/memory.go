@@ -1,8 +1,10 @@
 package memory
 
 import (
+	"bytes"
 	"errors"
 	"hash/maphash"
+	"math/bits"
 	"time"
 
 	"github.com/zelt-go/kv/adaptor"
@@ -14,9 +16,12 @@ import (
 type MemoryKV struct {
 	config    Config
 	adaptor   adaptor.AtomicKVAdaptor
-	shards    [shardCount]shard
-	seed      maphash.Seed
-	epoch     time.Time // deadlines are nanoseconds since then, on the monotonic clock
+	shards    []shard // a power of two of them
+	bound     bound
+	due       due
+	keys      maphash.Seed // of the hashes of keys, and of namespaces: two, or a key that
+	names     maphash.Seed // is its namespace's name would cancel it out
+	epoch     time.Time    // deadlines are nanoseconds since then, on the monotonic clock
 	collector collector
 }
 
@@ -29,12 +34,30 @@ func New(config Config) (*MemoryKV, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &MemoryKV{config: config, seed: maphash.MakeSeed(), epoch: time.Now()}
+	m := &MemoryKV{
+		config: config,
+		shards: make([]shard, shardCount(config.MaxBytes)),
+		keys:   maphash.MakeSeed(),
+		names:  maphash.MakeSeed(),
+		epoch:  time.Now(),
+	}
 	m.adaptor = adaptor.NewAtomic(opener{m})
+	m.bound.init(config.MaxBytes)
+	m.due.init(len(m.shards))
 	for i := range m.shards {
-		m.shards[i].entries = make(map[entryKey]*entry)
+		m.shards[i].init(m, i)
 	}
 	return m, nil
+}
+
+// shardCount is a power of two: enough that writers seldom meet, and no more than one
+// for each MiB that the store may hold, since each has segments that are not full.
+func shardCount(maxBytes int64) int {
+	const most = 64
+	if maxBytes == 0 || maxBytes >= most<<20 {
+		return most
+	}
+	return 1 << (bits.Len64(uint64(max(maxBytes>>20, 1))) - 1)
 }
 
 // Namespace returns the store of the given name; an empty name is
@@ -56,16 +79,40 @@ func (o opener) OpenAtomic(path []string) (driver.AtomicStore, error) {
 		return nil, errNotMade
 	}
 	namespace := driver.Key(path, "")
-	return &store{
-		kv:        o.m,
-		namespace: namespace,
-		hash:      maphash.String(o.m.seed, namespace),
-	}, nil
+	return &store{o.m, namespace, maphash.String(o.m.names, namespace)}, nil
 }
 
 var errNotMade = driver.Reason(errors.New("memory: not made by New"), "the MemoryKV was not made by memory.New")
 
-// now is the time since m was made, in nanoseconds, and never 0.
-func (m *MemoryKV) now() int64 {
-	return int64(time.Since(m.epoch)) + 1
+// hashKey is a key's part of the hash of an entryKey; the namespace's is xored to it.
+func (m *MemoryKV) hashKey(key string) uint64 { return maphash.String(m.keys, key) }
+
+// slotHash is that of a record's key.
+func (m *MemoryKV) slotHash(r record) uint32 {
+	physical := r.key()
+	n := bytes.IndexByte(physical, ':') + 1 // the first one ends the namespace
+	return slotHash(maphash.Bytes(m.names, physical[:n]) ^ maphash.Bytes(m.keys, physical[n:]))
 }
+
+func (m *MemoryKV) shardOf(hash uint64) *shard {
+	return &m.shards[hash>>32*uint64(len(m.shards))>>32]
+}
+
+// A clock is read when it is first asked, and not again: an operation that meets no
+// deadline does not pay for it.
+type clock struct {
+	kv   *MemoryKV
+	read int64
+}
+
+func (m *MemoryKV) clock() clock { return clock{kv: m} }
+
+func (c *clock) now() int64 {
+	if c.read == 0 {
+		c.read = c.kv.now()
+	}
+	return c.read
+}
+
+// now is the time since m was made, in nanoseconds, and never 0.
+func (m *MemoryKV) now() int64 { return int64(time.Since(m.epoch)) + 1 }

@@ -1,122 +1,237 @@
 package memory
 
 import (
-	"container/heap"
 	"math"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/zelt-go/kv/adaptor/driver"
 )
 
-const shardCount = 64 // a power of two
-
-// A shard holds the entries whose keys hash to it. Its methods need mu.
+// A shard holds the entries whose keys hash to it. Who calls its methods holds mu: for
+// reading is enough for find and read, which move nothing.
 type shard struct {
-	mu      sync.Mutex
-	entries map[entryKey]*entry
-	due     dueHeap // the entries that have a deadline
-	most    int     // entries at a time, since the shard was empty
-	bytes   int64
-	hits    uint64
-	misses  uint64
+	mu      sync.RWMutex
+	hits    atomic.Uint64 // beside mu, in the cache line that a reader writes to anyway
+	misses  atomic.Uint64
+	index   index
+	log     log
+	kv      *MemoryKV
+	number  int
 	expired uint64
-	next    uint // the shard that the next write here frees entries of
+	wheel   *wheel
 }
 
-// entryKey keeps namespace and key apart: pairs that differ never meet, and no
-// operation joins strings.
-type entryKey struct{ namespace, key string }
-
-func (k entryKey) size() int64 { return int64(len(k.namespace) + len(k.key)) }
-
-type entry struct {
-	entryKey
-	value    []byte
-	deadline int64 // in MemoryKV.now's time; 0 if it never expires
-	position int   // in the shard's heap, if it has a deadline
+func (s *shard) init(kv *MemoryKV, number int) {
+	s.kv, s.number = kv, number
+	s.log.bound, s.log.moved = &kv.bound, s.moved
+	s.wheel = &wheel{log: &s.log}
 }
 
-// live returns the entry at k, or nil. An expired one is removed.
-func (s *shard) live(k entryKey, now int64) *entry {
-	e := s.entries[k]
-	if e != nil && e.deadline != 0 && e.deadline <= now {
-		s.remove(e)
-		s.expired++
-		return nil
+// find returns the record of k, expired or not, and its place; or nil, and 0.
+func (s *shard) find(k *entryKey) (record, ref) {
+	if s.index.count == 0 {
+		return nil, 0
 	}
-	return e
+	hash := k.slotHash()
+	for _, slot := range s.index.slots[s.index.home(hash):] {
+		other := uint32(slot >> 32)
+		if other == hash && slot != 0 {
+			if r := s.log.at(ref(slot)); r.is(k) {
+				return r, ref(slot)
+			}
+		} else if other > hash || slot == 0 {
+			break
+		}
+	}
+	return nil, 0
 }
 
-// read is live, counted.
-func (s *shard) read(k entryKey, now int64) *entry {
-	e := s.live(k, now)
-	if e == nil {
-		s.misses++
-	} else {
-		s.hits++
+// read returns the record of k, or nil if there is none that is live, and counts a hit
+// or a miss.
+func (s *shard) read(k *entryKey) record {
+	r, _ := s.find(k)
+	if r != nil {
+		if d := r.deadline(); d == 0 || d > s.kv.now() {
+			s.hits.Add(1)
+			return r
+		}
 	}
-	return e
+	s.misses.Add(1)
+	return nil
 }
 
-// put stores value at k, where e is what is live there, with a driver's ttl, and
-// returns the entry.
-func (s *shard) put(k entryKey, e *entry, value []byte, ttl time.Duration, now int64) *entry {
-	if e == nil {
-		// The key is the caller's, who may reuse its memory.
-		e = &entry{entryKey: entryKey{k.namespace, strings.Clone(k.key)}}
-		s.entries[e.entryKey] = e
-		s.bytes += e.size()
-		s.most = max(s.most, len(s.entries))
+// live returns the record of k, and its place, or nil and 0 if there is none that is
+// live. One that has expired is removed.
+func (s *shard) live(k *entryKey, c *clock) (record, ref) {
+	r, at := s.find(k)
+	if at == 0 || !r.expired(c) {
+		return r, at
 	}
-	s.bytes += int64(len(value) - len(e.value))
-	e.value = value
-	switch ttl {
+	s.remove(k, r, at)
+	s.expired++
+	return nil, 0
+}
+
+// put stores a write's value where it says, and updates its record and at. Other records
+// may move. If the bound allows no more, it reports false, and nothing has changed.
+func (s *shard) put(w *write) bool {
+	if w.at != 0 && !s.replace(w) || w.at == 0 && !s.insert(w) {
+		return false
+	}
+	switch w.ttl {
 	case driver.KeepTTL:
 	case driver.NoTTL:
-		s.setDeadline(e, 0)
+		s.setDeadline(w.record, w.at, 0)
 	default:
-		s.setDeadline(e, deadline(now, ttl))
+		s.setDeadline(w.record, w.at, deadline(w.clock.now(), w.ttl))
 	}
-	return e
+	return true
 }
 
-// setDeadline is the only place where a deadline changes.
-func (s *shard) setDeadline(e *entry, deadline int64) {
-	had := e.deadline != 0
-	e.deadline = deadline
-	switch has := deadline != 0; {
-	case had && has:
-		heap.Fix(&s.due, e.position)
-	case has:
-		heap.Push(&s.due, e)
-	case had:
-		heap.Remove(&s.due, e.position)
+func (s *shard) insert(w *write) bool {
+	if !s.growIndex() {
+		return false
+	}
+	r, at := s.add(w)
+	if at == 0 {
+		return false
+	}
+	s.index.insert(w.key.slotHash(), at)
+	w.record, w.at = r, at
+	return true
+}
+
+// replace keeps the deadline.
+func (s *shard) replace(w *write) bool {
+	if w.size <= maxSmall && s.log.overwrite(w.record, w.at, w.value, w.size) {
+		return true
+	}
+	r, at := s.add(w)
+	if at == 0 {
+		var exchanged bool
+		if r, exchanged = s.log.exchange(w.at, &w.key, w.value, w.size); exchanged {
+			w.record = r
+		}
+		return exchanged
+	}
+	before, old := s.find(&w.key) // again, since adding moves records
+	if deadline := before.deadline(); deadline != 0 {
+		r.setDeadline(deadline)
+		r.setNext(before.next())
+		r.setPrev(before.prev())
+		s.wheel.moved(r, at)
+	}
+	s.index.move(w.key.slotHash(), old, at)
+	s.log.bury(old)
+	w.record, w.at = r, at
+	return true
+}
+
+// add writes a new record into the log. It returns 0 if the bound allows no more.
+func (s *shard) add(w *write) (record, ref) {
+	if w.large != nil {
+		at := s.log.adopt(w.large)
+		if at != 0 {
+			w.large = nil // it is the log's now
+			return s.log.at(at), at
+		}
+		return nil, 0
+	}
+	if w.size > maxSmall {
+		return nil, 0
+	}
+	at := s.log.append(w.size)
+	if at == 0 {
+		return nil, 0
+	}
+	r := s.log.at(at)
+	r.setDeadline(0)
+	writeRecord(r, &w.key, w.value)
+	return r, at
+}
+
+// growIndex has room in the index for another entry.
+func (s *shard) growIndex() bool {
+	if s.index.homes != 0 && !s.index.full() {
+		return true
+	}
+	return s.resizeIndex(s.index.count + 1)
+}
+
+func (s *shard) resizeIndex(entries int) bool {
+	for homes := homesFor(entries); ; homes += homes / 4 {
+		size := tableSize(homes) * slotSize
+		if !s.kv.bound.take(size) {
+			return false
+		}
+		before := len(s.index.slots) * slotSize
+		if s.index.resize(homes) {
+			s.kv.bound.give(before)
+			return true
+		}
+		s.kv.bound.give(size)
 	}
 }
 
-func (s *shard) remove(e *entry) {
-	s.setDeadline(e, 0)
-	delete(s.entries, e.entryKey)
-	s.bytes -= e.size() + int64(len(e.value))
-	if len(s.entries) == 0 && s.most > keptEmpty {
-		// Neither a map nor a slice gives memory back by itself.
-		s.entries, s.due, s.most = make(map[entryKey]*entry), nil, 0
+// setDeadline is the only place where the deadline of an entry changes.
+func (s *shard) setDeadline(r record, at ref, deadline int64) {
+	before := r.deadline()
+	if before != 0 && deadline < before {
+		s.wheel.remove(r)
+		before = 0
+	}
+	r.setDeadline(deadline)
+	if deadline == 0 {
+		return
+	}
+	if before == 0 {
+		s.wheel.add(r, at)
+	}
+	s.kv.due.add(s.number, deadline)
+}
+
+func (s *shard) remove(k *entryKey, r record, at ref) {
+	if r.deadline() != 0 {
+		s.wheel.remove(r)
+	}
+	s.index.remove(k.slotHash(), at)
+	s.log.bury(at)
+}
+
+// moved is what the log tells of.
+func (s *shard) moved(r record, from, to ref) {
+	s.index.move(s.kv.slotHash(r), from, to)
+	if r.deadline() != 0 {
+		s.wheel.moved(r, to)
 	}
 }
 
-// keptEmpty is how many entries an empty shard keeps room for.
-const keptEmpty = 64
+// expire removes entries that are due, looking at no more than limit, and reports
+// whether there was anything to do.
+func (s *shard) expire(c *clock, limit int) bool {
+	changed := s.wheel.expire(c, limit, func(r record, at ref) {
+		s.index.remove(s.kv.slotHash(r), at)
+		s.log.bury(at)
+		s.expired++
+	})
+	_, due := s.wheel.earliest()
+	s.kv.due.set(s.number, due)
+	return changed > 0
+}
 
-// free removes up to limit expired entries and returns how many it did.
-func (s *shard) free(now int64, limit int) (removed int) {
-	for removed < limit && len(s.due) > 0 && s.due[0].deadline <= now {
-		s.remove(s.due[0])
-		removed++
+// compact gives back memory that removed entries took, a segment's worth at most, as
+// long as garbage is more than a part-th of the log, and reports whether it did.
+func (s *shard) compact(part int) bool {
+	if s.index.sparse() {
+		s.resizeIndex(s.index.count)
 	}
-	s.expired += uint64(removed)
-	return removed
+	if s.log.garbage*part <= s.log.held || s.log.garbage == 0 {
+		return false
+	}
+	s.log.clean(s.log.dirtiest())
+	return true
 }
 
 // deadline is now + ttl, saturated.
@@ -125,30 +240,4 @@ func deadline(now int64, ttl time.Duration) int64 {
 		return math.MaxInt64
 	}
 	return now + int64(ttl)
-}
-
-// dueHeap implements heap.Interface: the earliest deadline is at index 0.
-type dueHeap []*entry
-
-func (h dueHeap) Len() int           { return len(h) }
-func (h dueHeap) Less(i, j int) bool { return h[i].deadline < h[j].deadline }
-func (h dueHeap) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].position, h[j].position = i, j
-}
-
-// Push appends an *entry.
-func (h *dueHeap) Push(x any) {
-	e := x.(*entry)
-	e.position = len(*h)
-	*h = append(*h, e)
-}
-
-// Pop removes the last one.
-func (h *dueHeap) Pop() any {
-	last := len(*h) - 1
-	e := (*h)[last]
-	(*h)[last] = nil
-	*h = (*h)[:last]
-	return e
 }

@@ -5,7 +5,7 @@ import "time"
 // Stats is what a MemoryKV counts. Counters start at 0 with New.
 type Stats struct {
 	Entries   int           // entries held, the expired ones that were not removed yet included
-	Bytes     int64         // length of their namespaces, keys and values; the maps around them not included
+	Bytes     int64         // all memory that they take, and their index: what Config.MaxBytes bounds
 	Hits      uint64        // reads (Get, GetRaw, Has) that found an entry
 	Misses    uint64        // reads that found none
 	Expired   uint64        // entries removed because their deadline had passed
@@ -22,14 +22,14 @@ func (m *MemoryKV) Stats() Stats {
 	}
 	for i := range m.shards {
 		sh := &m.shards[i]
-		sh.mu.Lock()
-		s.Entries += len(sh.entries)
-		s.Bytes += sh.bytes
-		s.Hits += sh.hits
-		s.Misses += sh.misses
+		sh.mu.RLock()
+		s.Entries += sh.index.count
+		s.Hits += sh.hits.Load()
+		s.Misses += sh.misses.Load()
 		s.Expired += sh.expired
-		sh.mu.Unlock()
+		sh.mu.RUnlock()
 	}
+	s.Bytes = m.bound.held.Load()
 	s.Sweeps = m.collector.sweeps.Load()
 	s.LastSweep = time.Duration(m.collector.lastSweep.Load())
 	return s

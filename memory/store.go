@@ -1,11 +1,8 @@
 package memory
 
 import (
-	"bytes"
 	"context"
-	"hash/maphash"
 	"math"
-	"strconv"
 	"time"
 
 	"github.com/zelt-go/kv/adaptor/driver"
@@ -15,161 +12,158 @@ import (
 // mutex, so contexts, which the front has looked at, are not looked at again.
 type store struct {
 	kv        *MemoryKV
-	namespace string
+	namespace string // as it stands before a key: "a/b:"
 	hash      uint64
 }
 
 var _ driver.AtomicStore = (*store)(nil)
 
-func (s *store) lock(key string) (*shard, entryKey) {
-	h := maphash.String(s.kv.seed, key) ^ s.hash
-	sh := &s.kv.shards[h%shardCount]
-	sh.mu.Lock()
-	return sh, entryKey{s.namespace, key}
-}
-
-// freed is how many expired entries a write removes: more than one, so that a store
-// whose collector never started shrinks faster than it grows.
-const freed = 2
-
-// unlock ends a write: it lets go of sh, and removes a few expired entries of one
-// shard, in turn, so that every shard has its turn wherever the writes go.
-func (s *store) unlock(sh *shard, now int64) {
-	sh.next++
-	turn := &s.kv.shards[sh.next%shardCount]
-	sh.mu.Unlock()
-	if turn.mu.TryLock() {
-		turn.free(now, freed)
-		turn.mu.Unlock()
-	}
+// locate fills in k for key, and returns the shard where it belongs.
+func (s *store) locate(key string, k *entryKey) *shard {
+	k.hash, k.namespace, k.key = s.kv.hashKey(key)^s.hash, s.namespace, key
+	return s.kv.shardOf(k.hash)
 }
 
 // Get implements [driver.Store].
-func (s *store) Get(_ context.Context, key string) (value []byte, found bool, err error) {
-	sh, k := s.lock(key)
-	defer sh.mu.Unlock()
-	e := sh.read(k, s.kv.now())
-	if e == nil {
+func (s *store) Get(_ context.Context, key string) (text []byte, found bool, err error) {
+	var k entryKey
+	sh := s.locate(key, &k)
+	sh.mu.RLock()
+	r := sh.read(&k)
+	if r == nil {
+		sh.mu.RUnlock()
 		return nil, false, nil
 	}
-	return bytes.Clone(e.value), true, nil
-}
-
-// Set implements [driver.Store].
-func (s *store) Set(_ context.Context, key string, value []byte, ttl time.Duration) error {
-	sh, k := s.lock(key)
-	now := s.kv.now()
-	defer s.unlock(sh, now)
-	sh.put(k, sh.live(k, now), value, ttl, now)
-	return nil
-}
-
-// Del implements [driver.Store].
-func (s *store) Del(_ context.Context, key string) error {
-	sh, k := s.lock(key)
-	now := s.kv.now()
-	defer s.unlock(sh, now)
-	if e := sh.live(k, now); e != nil {
-		sh.remove(e)
+	v := r.value()
+	if v.len() > maxSmall { // nobody overwrites it
+		sh.mu.RUnlock()
+		return v.copy(), true, nil
 	}
-	return nil
+	text = v.copy()
+	sh.mu.RUnlock()
+	return text, true, nil
 }
 
 // Has implements [driver.Store].
 func (s *store) Has(_ context.Context, key string) (bool, error) {
-	sh, k := s.lock(key)
-	defer sh.mu.Unlock()
-	return sh.read(k, s.kv.now()) != nil, nil
-}
-
-// Expire implements [driver.Store].
-func (s *store) Expire(_ context.Context, key string, ttl time.Duration) (bool, error) {
-	sh, k := s.lock(key)
-	now := s.kv.now()
-	defer s.unlock(sh, now)
-	e := sh.live(k, now)
-	if e == nil {
-		return false, nil
-	}
-	sh.setDeadline(e, deadline(now, ttl))
-	return true, nil
+	var k entryKey
+	sh := s.locate(key, &k)
+	sh.mu.RLock()
+	found := sh.read(&k) != nil
+	sh.mu.RUnlock()
+	return found, nil
 }
 
 // TTL implements [driver.Store].
 func (s *store) TTL(_ context.Context, key string) (ttl time.Duration, found bool, err error) {
-	sh, k := s.lock(key)
-	defer sh.mu.Unlock()
-	now := s.kv.now()
-	e := sh.live(k, now)
-	if e == nil {
+	c := s.kv.clock()
+	var k entryKey
+	sh := s.locate(key, &k)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	r, _ := sh.find(&k)
+	if r == nil || r.expired(&c) {
 		return 0, false, nil
 	}
-	return e.left(now), true, nil
+	return left(r, &c), true, nil
 }
 
-// left is what [driver.Store] TTL returns for e.
-func (e *entry) left(now int64) time.Duration {
-	switch e.deadline {
+// left is what [driver.Store] TTL returns for a live record.
+func left(r record, c *clock) time.Duration {
+	switch d := r.deadline(); d {
 	case 0:
 		return driver.NoTTL
 	case math.MaxInt64: // saturated: further away than we know
 		return math.MaxInt64
+	default:
+		return time.Duration(d - c.now())
 	}
-	return time.Duration(e.deadline - now)
+}
+
+// Set implements [driver.Store].
+func (s *store) Set(_ context.Context, key string, text []byte, ttl time.Duration) error {
+	v := newValue(text)
+	var w write
+	for w.begin(s, key, v, ttl) {
+		w.put()
+		w.end()
+	}
+	return w.err
+}
+
+// Del implements [driver.Store].
+func (s *store) Del(_ context.Context, key string) error {
+	var w write
+	w.lock(s, key, driver.NoTTL)
+	if w.at != 0 {
+		w.remove()
+	}
+	w.unlock()
+	return nil
+}
+
+// Expire implements [driver.Store].
+func (s *store) Expire(_ context.Context, key string, ttl time.Duration) (found bool, err error) {
+	var w write
+	w.lock(s, key, ttl)
+	if found = w.at != 0; found {
+		w.shard.setDeadline(w.record, w.at, deadline(w.clock.now(), ttl))
+	}
+	w.unlock()
+	return found, nil
 }
 
 // Incr implements [driver.AtomicStore].
-func (s *store) Incr(_ context.Context, key string, by int64, ttl time.Duration) (sum int64, left time.Duration, err error) {
-	sh, k := s.lock(key)
-	now := s.kv.now()
-	defer s.unlock(sh, now)
-	e := sh.live(k, now)
-	if e == nil {
-		e = sh.put(k, nil, strconv.AppendInt(nil, by, 10), ttl, now)
-		return by, e.left(now), nil
+func (s *store) Incr(_ context.Context, key string, by int64, ttl time.Duration) (sum int64, ttlLeft time.Duration, err error) {
+	v := value{n: by}
+	var w write
+	for w.begin(s, key, v, ttl) {
+		if sum = by; w.at == 0 {
+			w.put()
+		} else if sum, w.err = w.record.value().add(by); w.err == nil {
+			w.record.setValue(value{n: sum})
+		}
+		if w.err == nil {
+			ttlLeft = left(w.record, &w.clock)
+		}
+		w.end()
 	}
-	sum, err = driver.Add(e.value, by)
-	if err != nil {
-		return 0, 0, err
+	if w.err != nil {
+		return 0, 0, w.err
 	}
-	sh.put(k, e, strconv.AppendInt(nil, sum, 10), driver.KeepTTL, now)
-	return sum, e.left(now), nil
+	return sum, ttlLeft, nil
 }
 
 // SetNX implements [driver.AtomicStore].
-func (s *store) SetNX(_ context.Context, key string, value []byte, ttl time.Duration) (bool, error) {
-	sh, k := s.lock(key)
-	now := s.kv.now()
-	defer s.unlock(sh, now)
-	if sh.live(k, now) != nil {
-		return false, nil
+func (s *store) SetNX(_ context.Context, key string, text []byte, ttl time.Duration) (stored bool, err error) {
+	v := newValue(text)
+	var w write
+	for w.begin(s, key, v, ttl) {
+		stored = w.at == 0 && w.put()
+		w.end()
 	}
-	sh.put(k, nil, value, ttl, now)
-	return true, nil
+	return stored, w.err
 }
 
 // CompareAndSwap implements [driver.AtomicStore].
-func (s *store) CompareAndSwap(_ context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
-	sh, k := s.lock(key)
-	now := s.kv.now()
-	defer s.unlock(sh, now)
-	e := sh.live(k, now)
-	if e == nil || !bytes.Equal(e.value, old) {
-		return false, nil
+func (s *store) CompareAndSwap(_ context.Context, key string, old, new []byte, ttl time.Duration) (swapped bool, err error) {
+	expected, v := newValue(old), newValue(new)
+	var w write
+	for w.begin(s, key, v, ttl) {
+		swapped = w.holds(expected) && w.put()
+		w.end()
 	}
-	sh.put(k, e, new, ttl, now)
-	return true, nil
+	return swapped, w.err
 }
 
 // CompareAndDelete implements [driver.AtomicStore].
-func (s *store) CompareAndDelete(_ context.Context, key string, old []byte) (bool, error) {
-	sh, k := s.lock(key)
-	now := s.kv.now()
-	defer s.unlock(sh, now)
-	e := sh.live(k, now)
-	if e == nil || !bytes.Equal(e.value, old) {
-		return false, nil
+func (s *store) CompareAndDelete(_ context.Context, key string, old []byte) (deleted bool, err error) {
+	expected := newValue(old)
+	var w write
+	w.lock(s, key, driver.NoTTL)
+	if deleted = w.holds(expected); deleted {
+		w.remove()
 	}
-	sh.remove(e)
-	return true, nil
+	w.unlock()
+	return deleted, nil
 }

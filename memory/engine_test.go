@@ -1,0 +1,266 @@
+package memory
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/zelt-go/kv/adaptor/driver"
+)
+
+// verify fails if the parts of a MemoryKV that nobody uses meanwhile contradict each other.
+func verify(t testing.TB, m *MemoryKV) {
+	t.Helper()
+	held := 0
+	for i := range m.shards {
+		s := &m.shards[i]
+		x := &s.index
+		held += len(x.slots) * slotSize
+
+		// The index: sorted, no record before its home, each the one that it says.
+		slots := map[ref]uint32{}
+		for p, slot := range x.slots {
+			if slot == 0 {
+				continue
+			}
+			hash, at := uint32(slot>>32), ref(slot)
+			require.LessOrEqual(t, x.home(hash), p)
+			for q := x.home(hash); q < p; q++ {
+				require.NotZero(t, x.slots[q], "a search would end before slot %d", p)
+				require.LessOrEqual(t, x.slots[q]>>32, slot>>32, "not sorted at slot %d", p)
+			}
+			slots[at] = hash
+			r := s.log.at(at)
+			require.False(t, r.dead())
+			require.Equal(t, m.slotHash(r), hash)
+		}
+		require.Len(t, slots, x.count)
+		if x.homes > 0 {
+			require.Zero(t, x.slots[len(x.slots)-1])
+		}
+
+		// The log: live and dead records fill each segment, and are counted.
+		logHeld, garbage, records := 0, 0, 0
+		for number := range s.log.segments {
+			g := &s.log.segments[number]
+			if g.data == nil {
+				continue
+			}
+			held += cap(g.data) + segmentCost
+			if g.single {
+				require.Contains(t, slots, refTo(uint32(number), 0))
+				records++
+				continue
+			}
+			logHeld += len(g.data)
+			garbage += g.garbage()
+			live, offset := 0, 0
+			for offset < int(g.end) {
+				r := record(g.data[offset:])
+				if !r.dead() {
+					require.Contains(t, slots, refTo(uint32(number), offset))
+					live += r.size()
+					records++
+				}
+				offset += r.size()
+			}
+			require.Equal(t, int(g.end), offset)
+			require.Equal(t, int(g.live), live)
+		}
+		require.Equal(t, x.count, records)
+		require.Equal(t, s.log.held, logHeld)
+		require.Equal(t, s.log.garbage, garbage)
+
+		// The wheel: each record with a deadline once, in a bucket that comes in time.
+		onIt := map[ref]bool{}
+		due := m.due.shards[i].Load()
+		for bucket, at := range s.wheel.first {
+			if bucket != emptying {
+				require.Equal(t, at != 0, s.wheel.used[bucket/64]&(1<<(bucket%64)) != 0)
+			}
+			prev := onWheel | ref(bucket)
+			for ; at != 0; at = s.log.at(at).next() {
+				r := s.log.at(at)
+				require.Equal(t, prev, r.prev())
+				require.Contains(t, slots, at)
+				require.False(t, onIt[at])
+				require.LessOrEqual(t, due, r.deadline())
+				require.LessOrEqual(t, m.due.all.Load(), r.deadline())
+				if bucket != emptying {
+					require.LessOrEqual(t, bucket, s.wheel.bucket(r.deadline()))
+				}
+				onIt[at] = true
+				prev = at
+			}
+		}
+		for at := range slots {
+			require.Equal(t, s.log.at(at).deadline() != 0, onIt[at])
+		}
+	}
+	require.Equal(t, int64(held), m.bound.held.Load())
+	if most := m.config.MaxBytes; most > 0 {
+		require.LessOrEqual(t, m.bound.held.Load(), most)
+	}
+}
+
+// Random operations on values of all sizes, beside a map, with and without a bound.
+// What was refused changed nothing; what was not is there, to the byte.
+func TestEngine(t *testing.T) {
+	for _, config := range []Config{{}, {MaxBytes: 64 << 10}, {MaxBytes: 1 << 20}, {MaxBytes: 5 << 20}} {
+		for range 8 {
+			seed := rand.Uint64()
+			name := fmt.Sprintf("MaxBytes=%d,seed=%d", config.MaxBytes, seed)
+			t.Run(name, func(t *testing.T) { engine(t, config, rand.New(rand.NewPCG(seed, 0)), 6000) })
+		}
+	}
+}
+
+func engine(t *testing.T, config Config, r *rand.Rand, operations int) {
+	ctx := context.Background()
+	type entry struct {
+		text     []byte
+		deadline time.Time // zero: none
+	}
+	synctest.Test(t, func(t *testing.T) {
+		m, err := New(config)
+		require.NoError(t, err)
+		var stores []driver.AtomicStore
+		for _, name := range []string{"a", "tenants/a"} {
+			s, err := opener{m}.OpenAtomic([]string{name})
+			require.NoError(t, err)
+			stores = append(stores, s)
+		}
+		model := map[string]entry{}
+		keys := 20 + r.IntN(400)
+		largest := []int{100, 2000, 10_000, 100_000}[r.IntN(4)]
+		text := func() []byte {
+			switch r.IntN(4) {
+			case 0:
+				return fmt.Append(nil, r.Int64N(1<<r.IntN(62)))
+			case 1:
+				return bytes.Repeat([]byte{'a' + byte(r.IntN(26))}, r.IntN(largest))
+			}
+			return bytes.Repeat([]byte{'a' + byte(r.IntN(26))}, r.IntN(100))
+		}
+		ttl := func() time.Duration {
+			return []time.Duration{driver.NoTTL, driver.KeepTTL, time.Millisecond, time.Second, time.Minute, 26 * time.Hour,
+				time.Duration(1 + r.Int64N(int64(time.Hour)))}[r.IntN(7)]
+		}
+		refused := 0
+		for i := range operations {
+			n := r.IntN(keys)
+			key := fmt.Sprint("key", n)
+			if n%50 == 0 {
+				key += strings.Repeat("k", 5000)
+			}
+			which := r.IntN(2)
+			s, place := stores[which], fmt.Sprint(which, key)
+			e, found := model[place]
+			if found && !e.deadline.IsZero() && !time.Now().Before(e.deadline) {
+				e, found = entry{}, false
+				delete(model, place)
+			}
+			put := func(text []byte, ttl time.Duration, err error) {
+				if err != nil {
+					require.ErrorIs(t, err, ErrFull)
+					require.NotZero(t, config.MaxBytes)
+					require.False(t, driver.IsUnknown(err))
+					require.False(t, found && newValue(text).len() <= newValue(e.text).len(), "it would not have grown")
+					refused++
+					return
+				}
+				e.text = text
+				switch ttl {
+				case driver.KeepTTL:
+				case driver.NoTTL:
+					e.deadline = time.Time{}
+				default:
+					e.deadline = time.Now().Add(ttl)
+				}
+				model[place] = e
+			}
+			switch r.IntN(10) {
+			case 0, 1, 2, 3:
+				text, ttl := text(), ttl()
+				put(text, ttl, s.Set(ctx, key, bytes.Clone(text), ttl))
+			case 4:
+				text, ttl := text(), max(ttl(), 0)
+				done, err := s.SetNX(ctx, key, bytes.Clone(text), ttl)
+				if assert.Equal(t, !found && err == nil, done); !found {
+					put(text, ttl, err)
+				}
+			case 5:
+				text, ttl := text(), ttl()
+				done, err := s.CompareAndSwap(ctx, key, e.text, bytes.Clone(text), ttl)
+				if assert.Equal(t, found && err == nil, done); found {
+					put(text, ttl, err)
+				}
+			case 6:
+				by := r.Int64N(1000)
+				sum, left, err := s.Incr(ctx, key, by, time.Minute)
+				before, isInteger := driver.Integer(e.text)
+				switch {
+				case found && !isInteger:
+					require.ErrorIs(t, err, driver.ErrInvalidValue)
+				case found && before > 1<<62:
+				case found:
+					require.NoError(t, err)
+					require.Equal(t, before+by, sum)
+					require.Equal(t, e.deadline.IsZero(), left == 0)
+					put(fmt.Append(nil, sum), driver.KeepTTL, nil)
+				default:
+					put(fmt.Append(nil, by), time.Minute, err)
+				}
+			case 7:
+				require.NoError(t, s.Del(ctx, key))
+				delete(model, place)
+			case 8:
+				ttl := time.Duration(1 + r.Int64N(int64(time.Minute)))
+				done, err := s.Expire(ctx, key, ttl)
+				require.NoError(t, err)
+				if require.Equal(t, found, done); found {
+					put(e.text, ttl, nil)
+				}
+			case 9:
+				if r.IntN(4) == 0 {
+					time.Sleep(time.Duration(r.Int64N(int64(time.Minute))))
+				}
+				if r.IntN(20) == 0 {
+					m.sweep(nil)
+				}
+			}
+			if i%500 == 0 {
+				verify(t, m)
+			}
+		}
+		verify(t, m)
+		live := 0
+		for place, e := range model {
+			text, found, err := stores[place[0]-'0'].Get(ctx, place[1:])
+			require.NoError(t, err)
+			want := e.deadline.IsZero() || time.Now().Before(e.deadline)
+			if require.Equal(t, want, found); found {
+				require.True(t, bytes.Equal(e.text, text))
+				live++
+			}
+		}
+		m.sweep(nil)
+		verify(t, m)
+		require.Equal(t, live, m.Stats().Entries)
+		t.Log("refused:", refused, "live:", live, "bytes:", m.Stats().Bytes)
+		for place := range model {
+			require.NoError(t, stores[place[0]-'0'].Del(ctx, place[1:]))
+		}
+		m.sweep(nil)
+		verify(t, m)
+		require.Zero(t, m.Stats().Entries)
+	})
+}

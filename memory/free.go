@@ -1,0 +1,63 @@
+package memory
+
+// How many entries are looked at, at most, before others get the lock: by the collector,
+// and by a write, which does it for the sake of stores whose collector never started.
+// More than one, so that a store shrinks faster than it grows.
+const (
+	sweepBatch = 64
+	writeBatch = 4
+)
+
+// free does a batch of what there is to free in a shard: it removes entries that are
+// due, and gives back what removed entries took, as long as it is more than a part-th
+// of all. It returns how many it removed, and whether there may be more to do.
+func (s *shard) free(c *clock, part int) (removed uint64, more bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.expired
+	if s.kv.due.shards[s.number].Load() <= c.now() {
+		more = s.expire(c, sweepBatch)
+	}
+	return s.expired - before, s.compact(part) || more
+}
+
+// expireSome removes a few entries that are due, wherever they are.
+func (m *MemoryKV) expireSome(c *clock) {
+	if m.due.all.Load() == never || m.due.all.Load() > c.now() {
+		return
+	}
+	waiting := false
+	first := int(c.now() & 0xffff)
+	for i := range m.shards {
+		s := &m.shards[(first+i)%len(m.shards)]
+		if m.due.shards[s.number].Load() > c.now() {
+			continue
+		}
+		waiting = true
+		if s.mu.TryLock() {
+			s.expire(c, writeBatch)
+			s.compact(2)
+			s.mu.Unlock()
+			return
+		}
+	}
+	if !waiting {
+		m.due.raise()
+	}
+}
+
+// makeRoom frees all that can be, for a write that the bound has refused, and reports
+// whether that was anything.
+func (m *MemoryKV) makeRoom() bool {
+	held := m.bound.held.Load()
+	c := m.clock()
+	removed := uint64(0)
+	for i := range m.shards {
+		for more := true; more; {
+			var n uint64
+			n, more = m.shards[i].free(&c, 4)
+			removed += n
+		}
+	}
+	return removed > 0 || m.bound.held.Load() < held
+}

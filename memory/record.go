@@ -1,0 +1,170 @@
+package memory
+
+import (
+	"bytes"
+	"encoding/binary"
+	"strconv"
+
+	"github.com/zelt-go/kv/adaptor/driver"
+)
+
+// A record is one entry as bytes, from its start to the end of its segment:
+//
+//	deadline 8 │ next 4 │ prev 4 │ key length 4 │ value length and flags 4 │ key │ value
+//
+// with 0 to 7 bytes behind it for a multiple of 8, and up to two units of 8 more that a
+// longer value has left. deadline is in MemoryKV.now's time, 0 if the entry never
+// expires. next and prev are its neighbours on the wheel, if it has a deadline. The key
+// is the physical key, namespace and all, as [driver.Key] writes it.
+type record []byte
+
+const (
+	nextAt  = 8
+	prevAt  = 12
+	keyAt   = 16
+	valueAt = 20
+	header  = 24
+
+	// Flags above the lengths.
+	dead    = 1 << 31 // of the value: removed; its size still leads to the next record
+	integer = 1 << 30 // of the value: an int64 of 8 bytes, not text
+	spare   = 1 << 30 // of the key: a unit more; 0 to 2 of them
+	lengths = 1<<30 - 1
+
+	// maxRecord is the longest key and value together: what the lengths can count.
+	maxRecord = lengths - header - unit
+	unit      = 8
+)
+
+var word = binary.LittleEndian
+
+// recordSize is how many bytes a record takes.
+func recordSize(key, value int) int { return (header + key + value + unit - 1) &^ (unit - 1) }
+
+// writeRecord writes key and value of a record into r, which is long enough.
+func writeRecord(r record, k *entryKey, v value) {
+	word.PutUint32(r[keyAt:], uint32(len(k.namespace)+len(k.key)))
+	n := header + copy(r[header:], k.namespace)
+	copy(r[n:], k.key)
+	r.setValue(v)
+}
+
+func (r record) deadline() int64     { return int64(word.Uint64(r)) }
+func (r record) setDeadline(d int64) { word.PutUint64(r, uint64(d)) }
+func (r record) next() ref           { return ref(word.Uint32(r[nextAt:])) }
+func (r record) setNext(n ref)       { word.PutUint32(r[nextAt:], uint32(n)) }
+func (r record) prev() ref           { return ref(word.Uint32(r[prevAt:])) }
+func (r record) setPrev(p ref)       { word.PutUint32(r[prevAt:], uint32(p)) }
+
+func (r record) keyLen() int   { return int(word.Uint32(r[keyAt:]) & lengths) }
+func (r record) valueLen() int { return int(word.Uint32(r[valueAt:]) & lengths) }
+func (r record) spare() int    { return int(word.Uint32(r[keyAt:])/spare) * unit }
+func (r record) size() int     { return recordSize(r.keyLen(), r.valueLen()) + r.spare() }
+func (r record) dead() bool    { return word.Uint32(r[valueAt:])&dead != 0 }
+func (r record) bury()         { word.PutUint32(r[valueAt:], word.Uint32(r[valueAt:])|dead) }
+
+// setSpare notes how many bytes follow that are not needed: 0, 8 or 16.
+func (r record) setSpare(bytes int) {
+	word.PutUint32(r[keyAt:], uint32(r.keyLen())|uint32(bytes/unit)*spare)
+}
+
+// fill makes a dead record of all of r, which has room for a header at least.
+func (r record) fill() {
+	word.PutUint32(r[keyAt:], uint32(len(r)-header))
+	word.PutUint32(r[valueAt:], dead)
+}
+
+func (r record) key() []byte { return r[header : header+r.keyLen()] }
+
+// expired reports whether r is absent. It reads the clock only if r has a deadline.
+func (r record) expired(c *clock) bool {
+	d := r.deadline()
+	return d != 0 && d <= c.now()
+}
+
+// An entryKey is a key, and the namespace as it stands before it in the physical key.
+// Kept apart, they need not be joined for a lookup. It is passed by pointer: Go keeps
+// so many words in registers only if they are few.
+type entryKey struct {
+	hash           uint64
+	namespace, key string
+}
+
+func (k *entryKey) slotHash() uint32 { return slotHash(k.hash) }
+
+// slotHash is the part of a hash that an index goes by; a shard is chosen by the other.
+func slotHash(hash uint64) uint32 {
+	return uint32(hash)
+}
+
+// is reports whether r is the record of k.
+func (r record) is(k *entryKey) bool {
+	n := header + len(k.namespace)
+	return r.keyLen() == len(k.namespace)+len(k.key) &&
+		string(r[header:n]) == k.namespace && string(r[n:n+len(k.key)]) == k.key
+}
+
+func (r record) value() value {
+	n := header + r.keyLen()
+	meta := word.Uint32(r[valueAt:])
+	if meta&integer != 0 {
+		return value{n: int64(word.Uint64(r[n:]))}
+	}
+	return value{text: r[n : n+int(meta&lengths) : n+int(meta&lengths)]}
+}
+
+// setValue writes v; the record is long enough.
+func (r record) setValue(v value) {
+	n := header + r.keyLen()
+	if v.text == nil {
+		word.PutUint32(r[valueAt:], unit|integer)
+		word.PutUint64(r[n:], uint64(v.n))
+		return
+	}
+	word.PutUint32(r[valueAt:], uint32(copy(r[n:], v.text)))
+}
+
+// A value is JSON text. One that is the plain decimal text of an int64 is kept as the
+// int64, and its text is nil: so counters count without parsing, and each text has one
+// form only.
+type value struct {
+	text []byte
+	n    int64
+}
+
+func newValue(text []byte) value {
+	if n, ok := driver.Integer(text); ok {
+		return value{n: n}
+	}
+	if text == nil {
+		text = []byte{}
+	}
+	return value{text: text}
+}
+
+func (v value) len() int {
+	if v.text == nil {
+		return unit
+	}
+	return len(v.text)
+}
+
+func (v value) equal(w value) bool {
+	return (v.text == nil) == (w.text == nil) && v.n == w.n && bytes.Equal(v.text, w.text)
+}
+
+// add returns the integer plus by, or why there is none.
+func (v value) add(by int64) (int64, error) {
+	if v.text == nil {
+		return driver.Sum(v.n, by)
+	}
+	return driver.Add(v.text, by)
+}
+
+// copy returns the JSON text in memory of its own.
+func (v value) copy() []byte {
+	if v.text == nil {
+		return strconv.AppendInt(nil, v.n, 10)
+	}
+	return bytes.Clone(v.text)
+}

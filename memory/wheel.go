@@ -1,0 +1,145 @@
+package memory
+
+import (
+	"math"
+	"math/bits"
+)
+
+// A wheel finds the records that are due, by their deadlines and not by looking at those
+// that aren't. It is the hierarchical timing wheel of Varghese and Lauck (1987) with
+// the levels of a radix heap (Ahuja and others, 1990): level 0 has 64 buckets of 2^20 ns,
+// about a millisecond, and each level above 64 buckets that are 64 times as wide. A
+// deadline is in the bucket of its highest digit, to the base 64, that differs from the
+// cursor's, so what has a deadline far away is not moved before its wide bucket
+// comes, and at most once for each level.
+//
+// A bucket is a list through the records themselves. A record may be in a bucket that comes
+// before its deadline, because a deadline that is put off moves nothing.
+type wheel struct {
+	log    *log
+	cursor int64              // no record that is in a bucket is due before it
+	first  [levels*64 + 1]ref // of each bucket, and of the one that is being emptied
+	used   [levels]uint64     // one bit per bucket that is not empty
+}
+
+const (
+	tick     = 20 // bits of a deadline below level 0
+	levels   = 8
+	emptying = levels * 64
+	onWheel  = 1 << 31 // marks a bucket where a ref could be
+
+	never = math.MaxInt64
+)
+
+// bucket is where a deadline belongs.
+func (w *wheel) bucket(deadline int64) int {
+	d := uint64(max(deadline, w.cursor)) >> tick
+	level := max(0, bits.Len64(d^uint64(w.cursor)>>tick)-1) / 6
+	return level*64 + int(d>>(6*level)&63)
+}
+
+// add puts a record that has a deadline on the wheel.
+func (w *wheel) add(r record, at ref) {
+	bucket := w.bucket(r.deadline())
+	next := w.first[bucket]
+	r.setNext(next)
+	r.setPrev(onWheel | ref(bucket))
+	if next != 0 {
+		w.log.at(next).setPrev(at)
+	}
+	w.first[bucket] = at
+	w.used[bucket/64] |= 1 << (bucket % 64)
+}
+
+// remove takes a record off the wheel.
+func (w *wheel) remove(r record) {
+	next := r.next()
+	w.link(r.prev(), next)
+	if next != 0 {
+		w.log.at(next).setPrev(r.prev())
+	}
+}
+
+// moved notes that a record is in another place.
+func (w *wheel) moved(r record, to ref) {
+	w.link(r.prev(), to)
+	if next := r.next(); next != 0 {
+		w.log.at(next).setPrev(to)
+	}
+}
+
+// link makes next the successor of prev.
+func (w *wheel) link(prev, next ref) {
+	if prev&onWheel == 0 {
+		w.log.at(prev).setNext(next)
+		return
+	}
+	bucket := int(prev &^ onWheel)
+	w.first[bucket] = next
+	if next == 0 && bucket != emptying {
+		w.used[bucket/64] &^= 1 << (bucket % 64)
+	}
+}
+
+// earliest is the first bucket that is not empty, and when it begins: no record is due
+// before.
+func (w *wheel) earliest() (bucket int, start int64) {
+	if w.first[emptying] != 0 {
+		return emptying, 0
+	}
+	for level, used := range w.used {
+		if used != 0 {
+			digit := bits.TrailingZeros64(used)
+			shift := tick + 6*level
+			above := uint64(w.cursor) >> shift &^ 63
+			return level*64 + digit, int64((above | uint64(digit)) << shift)
+		}
+	}
+	return 0, never
+}
+
+// expire calls bury for records that are due, off the wheel already, until it has looked
+// at limit records or no other is due. It returns how many it buried or put elsewhere: if
+// that is none, there was nothing to do. bury must not move records.
+func (w *wheel) expire(c *clock, limit int, bury func(r record, at ref)) (changed int) {
+	for looked := 0; looked < limit; {
+		bucket, start := w.earliest()
+		if start > c.now() {
+			break
+		}
+		w.cursor = max(w.cursor, start)
+		if bucket >= 64 && bucket != emptying {
+			w.empty(bucket)
+			continue
+		}
+		var next ref
+		for at := w.first[bucket]; at != 0 && looked < limit; at = next {
+			r := w.log.at(at)
+			next = r.next()
+			looked++
+			switch {
+			case r.expired(c):
+				w.remove(r)
+				bury(r, at)
+			case w.bucket(r.deadline()) != bucket:
+				w.remove(r)
+				w.add(r, at)
+			default:
+				continue // due within this tick, but not yet
+			}
+			changed++
+		}
+		if w.first[bucket] != 0 {
+			break // by the limit, or for less than a tick
+		}
+	}
+	return changed
+}
+
+// empty makes a bucket the one that is being emptied.
+func (w *wheel) empty(bucket int) {
+	at := w.first[bucket]
+	w.link(onWheel|ref(bucket), 0)
+	w.first[emptying] = at
+	w.log.at(at).setPrev(onWheel | emptying)
+}

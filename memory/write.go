@@ -1,0 +1,121 @@
+package memory
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/zelt-go/kv/adaptor/driver"
+)
+
+// A write is an operation that may change an entry. While it has the lock of the
+// entry's shard, at is the place of the live record, or 0.
+//
+// One that stores something is a loop, which begins again when the bound has refused it
+// and room could be made:
+//
+//	var w write
+//	for w.begin(s, key, value, ttl) {
+//		w.put()
+//		w.end()
+//	}
+//	return w.err
+type write struct {
+	store  *store
+	shard  *shard
+	key    entryKey
+	value  value
+	size   int           // of the record of value
+	large  record        // the record itself if it is too long for a shared segment, written before the lock
+	ttl    time.Duration // a driver's
+	clock  clock
+	record record // the live record, and its place
+	at     ref
+	ended  bool
+	err    error
+}
+
+// begin locks, and reports true, unless the write has ended, or err is why it can't be.
+func (w *write) begin(s *store, key string, v value, ttl time.Duration) bool {
+	if w.ended {
+		return false
+	}
+	w.store, w.value, w.ttl, w.err = s, v, ttl, nil
+	w.size = recordSize(len(s.namespace)+len(key), v.len())
+	if w.size > maxSmall || s.kv.config.MaxValueBytes > 0 {
+		if w.err = w.prepare(key); w.err != nil {
+			return false
+		}
+	}
+	w.lock(s, key, ttl)
+	return true
+}
+
+// end unlocks. The write has ended, unless it is to begin again.
+func (w *write) end() {
+	w.unlock()
+	if w.large != nil {
+		w.store.kv.bound.give(cap(w.large))
+		w.large = nil
+	}
+	w.ended = w.err == nil || w.err != w.store.kv.bound.full || !w.store.kv.makeRoom()
+}
+
+// lock finds the live record of key.
+func (w *write) lock(s *store, key string, ttl time.Duration) {
+	w.store, w.ttl, w.clock = s, ttl, s.kv.clock()
+	if ttl > 0 {
+		w.clock.now() // it will be read, so rather without the lock
+	}
+	w.shard = s.locate(key, &w.key)
+	w.shard.mu.Lock()
+	w.record, w.at = w.shard.live(&w.key, &w.clock)
+}
+
+// unlock unlocks, and frees a few entries that are due.
+func (w *write) unlock() {
+	w.shard.compact(2)
+	w.shard.mu.Unlock()
+	w.store.kv.expireSome(&w.clock)
+}
+
+// holds reports whether v is what is stored.
+func (w *write) holds(v value) bool { return w.at != 0 && w.record.value().equal(v) }
+
+// put stores value, or, if the bound allows no more, reports false and changes nothing.
+func (w *write) put() bool {
+	if !w.shard.put(w) {
+		w.err = w.store.kv.bound.full
+		return false
+	}
+	return true
+}
+
+func (w *write) remove() { w.shard.remove(&w.key, w.record, w.at) }
+
+// prepare writes a large record, and refuses a value that is too long.
+func (w *write) prepare(key string) error {
+	kv := w.store.kv
+	if most := kv.config.MaxValueBytes; most > 0 && len(w.value.text) > most {
+		return driver.Reason(driver.ErrInvalidValue,
+			fmt.Sprintf("the value is of %d bytes, and memory.Config.MaxValueBytes is %d", len(w.value.text), most))
+	}
+	if w.size > maxRecord {
+		return driver.Reason(driver.ErrInvalidValue, "namespace, key and value together are longer than 1 GiB")
+	}
+	if w.size <= maxSmall {
+		return nil
+	}
+	most := heapSize(w.size)
+	if !kv.bound.take(most) {
+		return nil // put will tell, if it comes to that
+	}
+	w.large = slices.Grow([]byte(nil), w.size)[:w.size]
+	kv.bound.give(most - cap(w.large))
+	writeRecord(w.large, &entryKey{namespace: w.store.namespace, key: key}, w.value)
+	return nil
+}
+
+// heapSize is the most that Go's heap takes for size bytes: the steps between its sizes
+// are an eighth, or a page.
+func heapSize(size int) int { return size + max(size/8, 8<<10) }
