@@ -356,34 +356,6 @@ func TestMarshalerIsNotWalked(t *testing.T) {
 	assert.Equal(t, `[1]`, string(text))
 }
 
-func BenchmarkMarshal(b *testing.B) {
-	v := user{ID: "42", Age: 7, Ref: &user{ID: "43"}}
-	b.Run("engine=this", func(b *testing.B) {
-		for b.Loop() {
-			_, _ = Marshal(v)
-		}
-	})
-	b.Run("engine=std", func(b *testing.B) {
-		for b.Loop() {
-			_, _ = json.Marshal(v)
-		}
-	})
-}
-
-func BenchmarkUnmarshal(b *testing.B) {
-	text := []byte(`{"id":"42","age":7,"ref":{"id":"43"}}`)
-	b.Run("engine=this", func(b *testing.B) {
-		for b.Loop() {
-			_ = Unmarshal(text, new(user))
-		}
-	})
-	b.Run("engine=std", func(b *testing.B) {
-		for b.Loop() {
-			_ = json.Unmarshal(text, new(user))
-		}
-	})
-}
-
 var errPlanted = errors.New("secret cause")
 
 type pointerToItself *pointerToItself
