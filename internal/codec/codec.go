@@ -1,7 +1,8 @@
 // Package codec turns values into the JSON text that is stored, and back.
 //
 // The semantics are those of encoding/json, on the engine that is to be the next
-// encoding/json (github.com/go-json-experiment/json), with four differences: text
+// encoding/json (github.com/go-json-experiment/json); what both would write alike,
+// encoding/json writes, which is faster at it. There are four differences: text
 // that is not UTF-8, or has an unpaired surrogate, is an error; <, >, & and U+2028
 // stay as they are; nesting beyond 10,000 is an error; and no value, however deep
 // or cyclic, and no panic in a method of it, ends the process.
@@ -24,20 +25,24 @@ import (
 func Marshal(v any) (text []byte, err error) {
 	t := reflect.TypeOf(v)
 	defer recovered(t, &err)
-	opts := options
+	if text := simpleText(v); text != nil {
+		return text, nil
+	}
+	var known shape
 	if v != nil {
-		known := shapeOf(t)
-		number := known.number
+		known = shapeOf(t)
 		if known.look {
-			if number, err = inspect(reflect.ValueOf(v)); err != nil {
+			if known, err = inspect(reflect.ValueOf(v)); err != nil {
 				return nil, marshalError(t, err)
 			}
 		}
-		if number {
-			opts = numberOptions
-		}
 	}
-	text, err = jsonv2.Marshal(v, opts)
+	if !known.differs {
+		text = plainText(v)
+	}
+	if text == nil {
+		text, err = engineText(v, known.number)
+	}
 	if err == nil && tooDeep(text) {
 		err = errTooDeep
 	}
@@ -45,6 +50,16 @@ func Marshal(v any) (text []byte, err error) {
 		return nil, marshalError(t, err)
 	}
 	return text, nil
+}
+
+// engineText is the measure of what Marshal writes; number says that there is a
+// json.Number in v.
+func engineText(v any, number bool) ([]byte, error) {
+	opts := options
+	if number {
+		opts = numberOptions
+	}
+	return jsonv2.Marshal(v, opts)
 }
 
 // tooDeep finds the nesting that the engine lets through: it does not count an empty
@@ -60,15 +75,22 @@ func tooDeep(text []byte) bool {
 func Unmarshal(text []byte, target any) (err error) {
 	t := reflect.TypeOf(target).Elem()
 	defer recovered(t, &err)
-	opts := options
-	switch s := shapeOf(t); {
-	case s.endless:
+	known := shapeOf(t)
+	if known.endless {
 		return unmarshalError(t, errEndless)
-	case s.number:
-		opts = numberOptions
+	}
+	opts, exact := quickOptions, options
+	switch {
+	case known.number:
+		opts, exact = quickNumberOptions, numberOptions
+	case known.look && !known.differs:
+		opts = quickAnyOptions
 	}
 	if err := jsonv2.Unmarshal(text, target, opts); err != nil {
-		return unmarshalError(t, err)
+		reflect.ValueOf(target).Elem().SetZero()
+		if err := jsonv2.Unmarshal(text, target, exact); err != nil {
+			return unmarshalError(t, err)
+		}
 	}
 	return nil
 }
@@ -95,6 +117,16 @@ var numberOptions = jsonv2.JoinOptions(options,
 		}
 		return (*jsonv1.Number)(n).UnmarshalJSONFrom(dec)
 	})),
+)
+
+// What the quick options accept they read as the exact ones do, in one pass: they do
+// not check the whole text first, nor go on after an error. A refusal of theirs says
+// nothing: the exact ones have to read again.
+var (
+	quickOptions       = jsonv2.JoinOptions(options, jsonv1.ReportErrorsWithLegacySemantics(false))
+	quickNumberOptions = jsonv2.JoinOptions(numberOptions, jsonv1.ReportErrorsWithLegacySemantics(false))
+	// The engine has a faster way into an interface if no name comes twice.
+	quickAnyOptions = jsonv2.JoinOptions(quickOptions, jsontext.AllowDuplicateNames(false))
 )
 
 // Error says that a Go type and a JSON text did not come together. Its text, and

@@ -90,3 +90,12 @@ func FuzzTextRoundTrip(f *testing.F) {
 		}
 	})
 }
+
+// FuzzExact: the short ways of Marshal and Unmarshal are exact.
+func FuzzExact(f *testing.F) {
+	for seed := range uint64(32) {
+		f.Add(seed, seed, "plain")
+		f.Add(seed, seed, "\xff\u2028")
+	}
+	f.Fuzz(checkExact)
+}

@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"regexp"
+	"slices"
 	"sync"
+	"time"
 
 	jsonv2 "github.com/go-json-experiment/json"
 )
@@ -21,6 +24,8 @@ type shape struct {
 	look    bool // a value may hold an interface, an endless pointer or a refused map key
 	endless bool // a pointer type that points to itself, type P *P: decoding into it has no end
 	number  bool // json.Number
+	cycle   bool // a type that is made of itself
+	differs bool // encoding/json might write a value otherwise than the engine does
 }
 
 var shapes sync.Map // reflect.Type → shape
@@ -31,19 +36,29 @@ func shapeOf(t reflect.Type) shape {
 	}
 	s := shape{}
 	s.add(t, map[reflect.Type]bool{})
+	// encoding/json follows what is not looked at without an end.
+	s.differs = s.differs || s.cycle && !s.look
 	shapes.Store(t, s)
 	return s
 }
 
-// add adds what is found in t and in the types that it is made of.
-func (s *shape) add(t reflect.Type, seen map[reflect.Type]bool) {
-	if seen[t] {
+// add adds what is found in t and in the types that it is made of. open holds the
+// types seen; it is true for those that t is a part of.
+func (s *shape) add(t reflect.Type, open map[reflect.Type]bool) {
+	if inside, seen := open[t]; seen {
+		s.cycle = s.cycle || inside
 		return
 	}
-	seen[t] = true
-	if t == numberType {
+	open[t] = true
+	defer func() { open[t] = false }()
+	switch {
+	case t == numberType:
 		s.number = true
 		return
+	case t == timeType:
+		return
+	case implements(reflect.PointerTo(t), marshalers):
+		s.differs = true
 	}
 	switch t.Kind() {
 	case reflect.Interface:
@@ -52,23 +67,29 @@ func (s *shape) add(t reflect.Type, seen map[reflect.Type]bool) {
 		if pointsToItself(t) {
 			s.look, s.endless = true, true
 		}
-		s.add(t.Elem(), seen)
+		s.add(t.Elem(), open)
 	case reflect.Slice, reflect.Array:
-		s.add(t.Elem(), seen)
+		s.add(t.Elem(), open)
 	case reflect.Map:
 		if !isName(t.Key()) {
 			s.look = true
 		}
-		s.add(t.Key(), seen)
-		s.add(t.Elem(), seen)
+		s.add(t.Key(), open)
+		s.add(t.Elem(), open)
 	case reflect.Struct:
 		for i := range t.NumField() {
 			if f := t.Field(i); visible(f) {
-				s.add(f.Type, seen)
+				s.differs = s.differs || !commonTag.MatchString(f.Tag.Get("json"))
+				s.add(f.Type, open)
 			}
 		}
+	case reflect.Chan, reflect.Func, reflect.Complex64, reflect.Complex128, reflect.UnsafePointer:
+		s.differs = true
 	}
 }
+
+// commonTag matches the tags of fields of which there is but one reading.
+var commonTag = regexp.MustCompile(`^(\w[\w-]*)?(,omitempty|,omitzero)*$`)
 
 func pointsToItself(t reflect.Type) bool {
 	for seen := map[reflect.Type]bool{}; t.Kind() == reflect.Pointer; t = t.Elem() {
@@ -117,14 +138,14 @@ type keyError struct{ mapType reflect.Type }
 
 func (e *keyError) Error() string { return "codec: map keys of type " + e.mapType.Key().String() }
 
-// inspect walks a value, as the engine will, and reports whether there is a
-// json.Number in it.
-func inspect(v reflect.Value) (number bool, err error) {
-	err = walk(v, 0, 0, &number)
-	return number, err
+// inspect walks a value, as the engine will, and returns the shape of all that it
+// found in it.
+func inspect(v reflect.Value) (found shape, err error) {
+	err = walk(v, 0, 0, &found)
+	return found, err
 }
 
-func walk(v reflect.Value, path, levels int, number *bool) error {
+func walk(v reflect.Value, path, levels int, found *shape) error {
 	switch {
 	case levels > maxLevels:
 		return errTooDeep
@@ -133,7 +154,8 @@ func walk(v reflect.Value, path, levels int, number *bool) error {
 	}
 	t := v.Type()
 	known := shapeOf(t)
-	*number = *number || known.number
+	found.number = found.number || known.number
+	found.differs = found.differs || known.differs
 	if !known.look || marshalsItself(v) {
 		return nil
 	}
@@ -142,10 +164,10 @@ func walk(v reflect.Value, path, levels int, number *bool) error {
 		if v.IsNil() {
 			return nil
 		}
-		return walk(v.Elem(), path+1, levels, number)
+		return walk(v.Elem(), path+1, levels, found)
 	case reflect.Slice, reflect.Array:
 		for i := range v.Len() {
-			if err := walk(v.Index(i), path+1, levels+1, number); err != nil {
+			if err := walk(v.Index(i), path+1, levels+1, found); err != nil {
 				return err
 			}
 		}
@@ -154,14 +176,14 @@ func walk(v reflect.Value, path, levels int, number *bool) error {
 			return &keyError{t}
 		}
 		for entries := v.MapRange(); entries.Next(); {
-			if err := walk(entries.Value(), path+1, levels+1, number); err != nil {
+			if err := walk(entries.Value(), path+1, levels+1, found); err != nil {
 				return err
 			}
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
 			if visible(t.Field(i)) {
-				if err := walk(v.Field(i), path+1, levels+1, number); err != nil {
+				if err := walk(v.Field(i), path+1, levels+1, found); err != nil {
 					return err
 				}
 			}
@@ -177,16 +199,16 @@ func marshalsItself(v reflect.Value) bool {
 	if t.Kind() == reflect.Pointer || t.Kind() == reflect.Interface {
 		return false // decided by what it points to
 	}
-	for _, m := range marshalers {
-		if t.Implements(m) || v.CanAddr() && reflect.PointerTo(t).Implements(m) {
-			return true
-		}
-	}
-	return false
+	return implements(t, marshalers) || v.CanAddr() && implements(reflect.PointerTo(t), marshalers)
+}
+
+func implements(t reflect.Type, interfaces []reflect.Type) bool {
+	return slices.ContainsFunc(interfaces, t.Implements)
 }
 
 var (
 	numberType    = reflect.TypeFor[json.Number]()
+	timeType      = reflect.TypeFor[time.Time]()
 	textMarshaler = reflect.TypeFor[encoding.TextMarshaler]()
 	marshalers    = []reflect.Type{
 		reflect.TypeFor[json.Marshaler](),
