@@ -30,8 +30,9 @@ func expiry(m measured) result {
 	for i := range m.entries {
 		s.Set(key(staying+i), standard, time.Until(deadline))
 	}
+	getOrder, setOrder := shuffled(staying, 1), shuffled(staying, 2)
 	if late := time.Since(deadline.Add(-m.span)); late > 0 {
-		panic(fmt.Sprintf("the entries were stored %v too late", late))
+		panic(fmt.Sprintf("everything was ready %v too late", late))
 	}
 	time.Sleep(time.Until(deadline.Add(-m.span)))
 
@@ -39,14 +40,14 @@ func expiry(m measured) result {
 	gets, sets := newLatencies(deadline, m.span), newLatencies(deadline, m.span)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		gets.record(stop, shuffled(staying, 1), func(key string) {
+		gets.record(stop, getOrder, func(key string) {
 			if v, found := s.Get(key); !found || !intact(v) {
 				panic(m.name + " has lost an entry that never expires")
 			}
 		})
 	})
 	wg.Go(func() {
-		sets.record(stop, shuffled(staying, 2), func(key string) { s.Set(key, standard, 0) })
+		sets.record(stop, setOrder, func(key string) { s.Set(key, standard, 0) })
 	})
 	gone := waitUntilGone(s, staying, deadline)
 	time.Sleep(m.span / 2)

@@ -48,9 +48,9 @@ func zipf(n int, r *rand.Rand) keys {
 func scatter(rank, n uint64) uint64 { return rank * 2_654_435_761 % n }
 
 // sequence is long enough to show the pattern, and for few keys short enough to stay
-// in the processor's cache, as the keys do.
+// in the processor's cache, as they do.
 func sequence(n int, prefix string, next func() int) keys {
-	length := min(16*n, 1<<20)
+	length := min(max(16*n, 1<<14), 1<<20)
 	b := make([]byte, 0, length*keyLength)
 	for range length {
 		b = appendKey(b, prefix, next())

@@ -66,11 +66,13 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
-	modes := 0
+	modes, child := 0, false
 	flags.Visit(func(f *flag.Flag) {
 		switch f.Name {
 		case "bar", "table", "growth", "plot", "block":
 			modes++
+		case "peer", "entries":
+			child = true
 		}
 	})
 	switch {
@@ -78,6 +80,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		return o, fmt.Errorf("there is no argument %q; see -h", flags.Arg(0))
 	case modes > 1:
 		return o, errors.New("-bar, -table, -growth, -plot and -block exclude each other")
+	case child && o.block == "":
+		return o, errors.New("-peer and -entries belong to -block; see -h")
 	case o.rounds < 1:
 		return o, fmt.Errorf("-rounds must be at least 1, got %d", o.rounds)
 	case o.span <= 0:

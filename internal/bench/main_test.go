@@ -17,6 +17,7 @@ func TestFlagsThatCannotBe(t *testing.T) {
 		"-table -growth":         "exclude each other",
 		"-rounds 0":              "-rounds must be at least 1",
 		"-time 0s":               "-time must be positive",
+		"-peer otter":            "belong to -block",
 		"-nothing":               "-nothing",
 		"-bar nothing":           `no bar matches "nothing"`,
 		"-bar (":                 "-bar:",

@@ -122,7 +122,7 @@ func gcChart(done outcomes, caption string) chart {
 
 // sizesChart draws a value against the number of entries.
 func sizesChart(done outcomes, m metric) chart {
-	p := panel{height: 320}
+	p := panel{height: 320, marks: true}
 	for _, name := range growing {
 		var line []point
 		for _, entries := range sizes {

@@ -20,6 +20,7 @@ type panel struct {
 	title  string
 	height float64
 	lines  [][]point // in the order of the legend
+	marks  bool      // at the points
 }
 
 type point struct{ x, y float64 }
@@ -97,11 +98,16 @@ func (c chart) drawPanel(b *strings.Builder, p panel, y float64) {
 		fmt.Fprintf(b, `<path class="grid" d="M%.1f %gv%g"/>`+"\n", c.px(tick), y, p.height)
 	}
 	for i, line := range p.lines {
-		fmt.Fprintf(b, `<polyline class="line" stroke="%s" stroke-width="%g" points="`, colours[i], 1.6)
+		fmt.Fprintf(b, `<polyline class="line" stroke="%s" stroke-width="1.4" points="`, colours[i])
 		for _, at := range line {
 			fmt.Fprintf(b, "%.1f,%.1f ", c.px(at.x), place(at.y))
 		}
 		b.WriteString(`"/>` + "\n")
+		if p.marks {
+			for _, at := range line {
+				fmt.Fprintf(b, `<circle r="3" fill="%s" cx="%.1f" cy="%.1f"/>`+"\n", colours[i], c.px(at.x), place(at.y))
+			}
+		}
 	}
 }
 
@@ -153,7 +159,7 @@ func tickLabel(v float64) string {
 	switch {
 	case math.Abs(v) >= million:
 		return number(v/million) + "M"
-	case math.Abs(v) >= 10*thousand:
+	case math.Abs(v) >= thousand:
 		return number(v/thousand) + "k"
 	}
 	return number(v)
