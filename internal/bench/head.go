@@ -40,11 +40,11 @@ func writeHead(w io.Writer, title string) {
 // title is the contender's name and version.
 func (c contender) title() string { return strings.TrimSpace(c.name + " " + version(c.module)) }
 
-// version of a module in this program; "" if it is of the standard library.
+// version of a module in this program; "" for the standard library, and for ours.
 func version(module string) string {
 	info, _ := debug.ReadBuildInfo()
 	for _, dep := range info.Deps {
-		if dep.Path == module && module != "" {
+		if dep.Path == module && dep.Replace == nil && dep.Version != "(devel)" {
 			return strings.TrimSuffix(strings.TrimPrefix(dep.Version, "v"), "+incompatible")
 		}
 	}

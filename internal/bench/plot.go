@@ -45,6 +45,7 @@ func plot(ctx context.Context, r rounds, folder string, w io.Writer) error {
 		}
 	}
 	writeExpiries(w, done)
+	fmt.Fprintln(w)
 	writeSizes(w, done, heapEntry)
 	writeSizes(w, done, gcAdded)
 	return nil
@@ -136,24 +137,6 @@ func sizesChart(done outcomes, m metric) chart {
 		legend: growing,
 		panels: []panel{p},
 	}
-}
-
-func writeExpiries(w io.Writer, done outcomes) {
-	metrics := []metric{worstGet, worstSet, tailGet, tailSet, goneAfter, calmBoth}
-	head := []string{"1M entries expire at once"}
-	for _, m := range metrics {
-		head = append(head, string(m))
-	}
-	var rows [][]string
-	for _, name := range expiring {
-		row := []string{name}
-		for _, m := range metrics {
-			row = append(row, done.median(job{"expiry", name, million}, m))
-		}
-		rows = append(rows, row)
-	}
-	writeTable(w, head, rows)
-	fmt.Fprintln(w)
 }
 
 func writeSizes(w io.Writer, done outcomes, m metric) {

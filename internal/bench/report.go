@@ -33,11 +33,37 @@ func reportBars(ctx context.Context, r rounds, only *regexp.Regexp, w io.Writer)
 	}
 	fmt.Fprintf(w, "Medians of %s. A ratio is ours to the peer's, of the same round.\n\n", plural(r.n, "round"))
 	writeTable(w, verdictHead, rows)
+	writeExpiries(w, done)
 	err := errors.Join(done.failures()...)
 	if missed > 0 {
 		err = errors.Join(fmt.Errorf("%d of %s missed", missed, plural(len(chosen), "bar")), err)
 	}
 	return err
+}
+
+// writeExpiries tells more about the mass expiry, if it was measured.
+func writeExpiries(w io.Writer, done outcomes) {
+	metrics := []metric{worstGet, worstSet, tailGet, tailSet, goneAfter, calmBoth}
+	head := []string{"1M entries expire at once"}
+	for _, m := range metrics {
+		head = append(head, string(m))
+	}
+	var rows [][]string
+	for _, c := range contenders {
+		j := job{"expiry", c.name, million}
+		if done[j] == nil {
+			continue
+		}
+		row := []string{c.name}
+		for _, m := range metrics {
+			row = append(row, done.median(j, m))
+		}
+		rows = append(rows, row)
+	}
+	if len(rows) > 0 {
+		fmt.Fprintln(w)
+		writeTable(w, head, rows)
+	}
 }
 
 func barJobs(bars []bar) (jobs []job) {
