@@ -63,8 +63,8 @@ func (s *AtomicKVStore) incr(ctx context.Context, op, key string, by int64, opts
 	if err != nil {
 		return 0, 0, err
 	}
-	if err := s.ready(ctx, op, key); err != nil {
-		return 0, 0, err
+	if !s.ready(ctx) {
+		return 0, 0, s.notReady(ctx, op, key)
 	}
 	sum, left, err := s.atomic.Incr(ctx, key, by, ttl)
 	if err != nil {
@@ -82,8 +82,8 @@ func (s *AtomicKVStore) SetNX(ctx context.Context, key string, value any, opts .
 	if err != nil {
 		return false, err
 	}
-	if err := s.ready(ctx, opSetNX, key); err != nil {
-		return false, err
+	if !s.ready(ctx) {
+		return false, s.notReady(ctx, opSetNX, key)
 	}
 	text, err := p.encode(opSetNX, key, value)
 	if err != nil {
@@ -108,8 +108,8 @@ func (s *AtomicKVStore) CompareAndSwap(ctx context.Context, key string, old, new
 	if err != nil {
 		return false, err
 	}
-	if err := s.ready(ctx, opCompareAndSwap, key); err != nil {
-		return false, err
+	if !s.ready(ctx) {
+		return false, s.notReady(ctx, opCompareAndSwap, key)
 	}
 	oldText, err := p.encode(opCompareAndSwap, key, old)
 	if err != nil {
@@ -130,8 +130,8 @@ func (s *AtomicKVStore) CompareAndSwap(ctx context.Context, key string, old, new
 // compares as CompareAndSwap does. ErrInvalidValue: JSON can't hold old.
 func (s *AtomicKVStore) CompareAndDelete(ctx context.Context, key string, old any) (bool, error) {
 	p := s.plain()
-	if err := s.ready(ctx, opCompareAndDelete, key); err != nil {
-		return false, err
+	if !s.ready(ctx) {
+		return false, s.notReady(ctx, opCompareAndDelete, key)
 	}
 	text, err := p.encode(opCompareAndDelete, key, old)
 	if err != nil {
@@ -156,11 +156,15 @@ func (s *AtomicKVStore) plain() *KVStore {
 
 // ready is KVStore.ready; a store may also lack its atomic half, since KVStore is an
 // exported field that anybody can fill.
-func (s *AtomicKVStore) ready(ctx context.Context, op, key string) error {
+func (s *AtomicKVStore) ready(ctx context.Context) bool {
+	return s != nil && s.atomic != nil && s.KVStore.ready(ctx)
+}
+
+func (s *AtomicKVStore) notReady(ctx context.Context, op, key string) error {
 	if s == nil || s.atomic == nil {
 		return s.plain().fail(op, key, errNoStore)
 	}
-	return s.KVStore.ready(ctx, op, key)
+	return s.KVStore.notReady(ctx, op, key)
 }
 
 // GetRaw is [KVStore.GetRaw].

@@ -77,8 +77,8 @@ func (s *KVStore) GetRaw(ctx context.Context, key string) (value []byte, found b
 }
 
 func (s *KVStore) get(ctx context.Context, op, key string) (value []byte, found bool, err error) {
-	if err := s.ready(ctx, op, key); err != nil {
-		return nil, false, err
+	if !s.ready(ctx) {
+		return nil, false, s.notReady(ctx, op, key)
 	}
 	value, found, err = s.store.Get(ctx, key)
 	if err != nil {
@@ -96,8 +96,8 @@ func (s *KVStore) Set(ctx context.Context, key string, value any, opts ...Option
 	if err != nil {
 		return err
 	}
-	if err := s.ready(ctx, opSet, key); err != nil {
-		return err
+	if !s.ready(ctx) {
+		return s.notReady(ctx, opSet, key)
 	}
 	text, err := s.encode(opSet, key, value)
 	if err != nil {
@@ -111,8 +111,8 @@ func (s *KVStore) Set(ctx context.Context, key string, value any, opts ...Option
 
 // Del removes key. A missing key is no error.
 func (s *KVStore) Del(ctx context.Context, key string) error {
-	if err := s.ready(ctx, opDel, key); err != nil {
-		return err
+	if !s.ready(ctx) {
+		return s.notReady(ctx, opDel, key)
 	}
 	if err := s.store.Del(ctx, key); err != nil {
 		return s.fail(opDel, key, err)
@@ -122,8 +122,8 @@ func (s *KVStore) Del(ctx context.Context, key string) error {
 
 // Has reports whether there is an entry at key.
 func (s *KVStore) Has(ctx context.Context, key string) (bool, error) {
-	if err := s.ready(ctx, opHas, key); err != nil {
-		return false, err
+	if !s.ready(ctx) {
+		return false, s.notReady(ctx, opHas, key)
 	}
 	found, err := s.store.Has(ctx, key)
 	if err != nil {
@@ -140,8 +140,8 @@ func (s *KVStore) Expire(ctx context.Context, key string, ttl time.Duration) (bo
 	if err != nil {
 		return false, failure(opExpire, s.pathOf(), key, CodeInvalidTTL, err)
 	}
-	if err := s.ready(ctx, opExpire, key); err != nil {
-		return false, err
+	if !s.ready(ctx) {
+		return false, s.notReady(ctx, opExpire, key)
 	}
 	found, err := s.store.Expire(ctx, key, ttl)
 	if err != nil {
@@ -154,8 +154,8 @@ func (s *KVStore) Expire(ctx context.Context, key string, ttl time.Duration) (bo
 // that it never expires: what is left of a deadline is at least one millisecond.
 // What a Duration can't hold is math.MaxInt64.
 func (s *KVStore) TTL(ctx context.Context, key string) (ttl time.Duration, found bool, err error) {
-	if err := s.ready(ctx, opTTL, key); err != nil {
-		return 0, false, err
+	if !s.ready(ctx) {
+		return 0, false, s.notReady(ctx, opTTL, key)
 	}
 	left, found, err := s.store.TTL(ctx, key)
 	if err != nil {
@@ -167,15 +167,18 @@ func (s *KVStore) TTL(ctx context.Context, key string) (ttl time.Duration, found
 	return shownTTL(left), true, nil
 }
 
-// ready reports why an operation can't begin: no store, or a context that is done.
-func (s *KVStore) ready(ctx context.Context, op, key string) error {
+// ready reports whether an operation can begin. It is small enough to be inlined.
+func (s *KVStore) ready(ctx context.Context) bool {
+	return s != nil && s.store != nil && ctx.Err() == nil
+}
+
+// notReady makes the error of an operation that can't begin: no store, or a context that is
+// done.
+func (s *KVStore) notReady(ctx context.Context, op, key string) error {
 	if s == nil || s.store == nil {
 		return s.fail(op, key, errNoStore)
 	}
-	if err := ctx.Err(); err != nil {
-		return s.fail(op, key, err)
-	}
-	return nil
+	return s.fail(op, key, ctx.Err())
 }
 
 // fail makes the error of an operation of which only the cause is known.

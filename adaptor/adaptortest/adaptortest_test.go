@@ -143,7 +143,7 @@ func TestFrontMutants(t *testing.T) {
 		bug, file, old, new, meant string
 	}{
 		{"a TTL is rounded down", "../option.go", "ttl += time.Millisecond - part", "ttl -= part", "TTL/short"},
-		{"a done context is ignored", "../store.go", "err := ctx.Err(); err != nil", "err := ctx.Err(); false && err != nil", "Error/done_context"},
+		{"a done context is ignored", "../store.go", "&& ctx.Err() == nil", "", "Error/done_context"},
 		{"an error without its cause", "../error.go", "return e.Err\n}", "return nil\n}", "Error/done_context"},
 		{"a key printed in an error", "../error.go", "b.WriteString(e.Op)", "b.WriteString(e.Op + e.Key)", "Value/wrong_type_stays"},
 		{"a value printed in an error", "../error.go", "return c.Reason", "return c.Err.Error()", "Value/wrong_type_stays"},
