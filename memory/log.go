@@ -38,12 +38,12 @@ func refTo(number uint32, offset int) ref { return ref(number<<offsetBits | uint
 // A log holds the records of a shard. Small ones are appended to the current segment.
 // The space of dead ones is garbage until their segment is cleaned.
 type log struct {
-	bound    *bound
 	segments []segment // by number; there is no number 0
-	unused   []uint32  // numbers without a segment
-	current  uint32    // the segment that is appended to; 0: none
-	held     int       // bytes of the segments that are not single
-	garbage  int       // bytes of dead records in them
+	bound    *bound
+	unused   []uint32 // numbers without a segment
+	current  uint32   // the segment that is appended to; 0: none
+	held     int      // bytes of the segments that are not single
+	garbage  int      // bytes of dead records in them
 
 	// moved is told of each record that cleaning has put elsewhere.
 	moved func(r record, from, to ref)
@@ -206,7 +206,7 @@ func (l *log) overwrite(r record, at ref, v value, size int) bool {
 
 // exchange puts a value into the place of a single record, if its memory is not less than
 // the new one takes. It is for the bound, which has no room for both.
-func (l *log) exchange(at ref, k *entryKey, v value, size int) (record, bool) {
+func (l *log) exchange(at ref, namespace, key string, v value, size int) (record, bool) {
 	s := &l.segments[at>>offsetBits]
 	if !s.single {
 		return nil, false
@@ -215,7 +215,7 @@ func (l *log) exchange(at ref, k *entryKey, v value, size int) (record, bool) {
 	if cap(data) > cap(s.data) {
 		return nil, false
 	}
-	writeRecord(data, k, v)
+	writeRecord(data, namespace, key, v)
 	copy(data, s.data[:keyAt]) // the deadline, and the neighbours on the wheel
 	l.bound.give(cap(s.data) - cap(data))
 	s.data = data

@@ -84,14 +84,16 @@ func (o opener) OpenAtomic(path []string) (driver.AtomicStore, error) {
 
 var errNotMade = driver.Reason(errors.New("memory: not made by New"), "the MemoryKV was not made by memory.New")
 
-// hashKey is a key's part of the hash of an entryKey; the namespace's is xored to it.
-func (m *MemoryKV) hashKey(key string) uint64 { return maphash.String(m.keys, key) }
-
-// slotHash is that of a record's key.
+// slotHash is what locate returns for a record.
 func (m *MemoryKV) slotHash(r record) uint32 {
 	physical := r.key()
 	n := bytes.IndexByte(physical, ':') + 1 // the first one ends the namespace
 	return slotHash(maphash.Bytes(m.names, physical[:n]) ^ maphash.Bytes(m.keys, physical[n:]))
+}
+
+// slotHash is the part of a hash that an index goes by; a shard is chosen by the other.
+func slotHash(hash uint64) uint32 {
+	return max(uint32(hash), 1) // 0 is a free slot
 }
 
 func (m *MemoryKV) shardOf(hash uint64) *shard {

@@ -20,7 +20,7 @@ func TestModelsFindBugs(t *testing.T) {
 		run                 []string
 	}{
 		{"Incr is not atomic", "store.go",
-			"w.record.setValue(value{n: sum})", yields + "if w.record, w.at = w.shard.live(&w.key, &w.clock); w.at != 0 {\n\t\t\tw.record.setValue(value{n: sum})\n\t\t\t}", histories},
+			"w.record.setValue(value{n: sum})", yields + "if w.shard.live(&w); w.at != 0 {\n\t\t\tw.record.setValue(value{n: sum})\n\t\t\t}", histories},
 		{"SetNX is not atomic", "store.go",
 			"stored = w.at == 0 && w.put()", "stored = w.at == 0\n\t\t" + yields + "stored = stored && w.put()", histories},
 		{"an entry lives 3 ms too long", "record.go",
@@ -34,7 +34,7 @@ func TestModelsFindBugs(t *testing.T) {
 		{"Incr moves the deadline", "store.go",
 			"w.record.setValue(value{n: sum})", "w.put()", sequences},
 		{"SetNX takes an expired entry for a live one", "shard.go",
-			"if at == 0 || !r.expired(c) {", "if true {", sequences},
+			"if w.at == 0 || !w.record.expired(&w.clock) {", "if true {", sequences},
 	} {
 		t.Run(m.bug, func(t *testing.T) {
 			output, failed := mutant.Test(t, m.file, m.old, m.new, m.run...)
@@ -47,7 +47,7 @@ func TestModelsFindBugs(t *testing.T) {
 
 // A hash finds a key and never decides for it: with four hashes for all keys, the tests pass.
 func TestHashesDoNotDecide(t *testing.T) {
-	output, failed := mutant.Test(t, "record.go", "return uint32(hash)", "return uint32(hash) & 3",
+	output, failed := mutant.Test(t, "memory.go", "return max(uint32(hash), 1)", "return max(uint32(hash)%4, 1)",
 		"-run", "^(TestSequences|TestEngine|TestNamespacesAreIsolated)$", ".")
 	assert.False(t, failed, output)
 }

@@ -42,36 +42,46 @@ var word = binary.LittleEndian
 func recordSize(key, value int) int { return (header + key + value + unit - 1) &^ (unit - 1) }
 
 // writeRecord writes key and value of a record into r, which is long enough.
-func writeRecord(r record, k *entryKey, v value) {
-	word.PutUint32(r[keyAt:], uint32(len(k.namespace)+len(k.key)))
-	n := header + copy(r[header:], k.namespace)
-	copy(r[n:], k.key)
+func writeRecord(r record, namespace, key string, v value) {
+	r.setKeyField(uint32(len(namespace) + len(key)))
+	n := header + copy(r[header:], namespace)
+	copy(r[n:], key)
 	r.setValue(v)
 }
 
-func (r record) deadline() int64     { return int64(word.Uint64(r)) }
-func (r record) setDeadline(d int64) { word.PutUint64(r, uint64(d)) }
-func (r record) next() ref           { return ref(word.Uint32(r[nextAt:])) }
-func (r record) setNext(n ref)       { word.PutUint32(r[nextAt:], uint32(n)) }
-func (r record) prev() ref           { return ref(word.Uint32(r[prevAt:])) }
-func (r record) setPrev(p ref)       { word.PutUint32(r[prevAt:], uint32(p)) }
+// head is the part of fixed length: fields are read through it without more checks.
+func (r record) head() *[header]byte { return (*[header]byte)(r) }
 
-func (r record) keyLen() int   { return int(word.Uint32(r[keyAt:]) & lengths) }
-func (r record) valueLen() int { return int(word.Uint32(r[valueAt:]) & lengths) }
-func (r record) spare() int    { return int(word.Uint32(r[keyAt:])/spare) * unit }
+func (r record) deadline() int64     { return int64(word.Uint64(r.head()[:nextAt])) }
+func (r record) setDeadline(d int64) { word.PutUint64(r.head()[:nextAt], uint64(d)) }
+func (r record) next() ref           { return ref(word.Uint32(r.head()[nextAt:prevAt])) }
+func (r record) setNext(n ref)       { word.PutUint32(r.head()[nextAt:prevAt], uint32(n)) }
+func (r record) prev() ref           { return ref(word.Uint32(r.head()[prevAt:keyAt])) }
+func (r record) setPrev(p ref)       { word.PutUint32(r.head()[prevAt:keyAt], uint32(p)) }
+
+func (r record) keyField() uint32     { return word.Uint32(r.head()[keyAt:valueAt]) }
+func (r record) setKeyField(f uint32) { word.PutUint32(r.head()[keyAt:valueAt], f) }
+func (r record) valueField() uint32   { return word.Uint32(r.head()[valueAt:header]) }
+func (r record) setValueField(f uint32) {
+	word.PutUint32(r.head()[valueAt:header], f)
+}
+
+func (r record) keyLen() int   { return int(r.keyField() & lengths) }
+func (r record) valueLen() int { return int(r.valueField() & lengths) }
+func (r record) spare() int    { return int(r.keyField()/spare) * unit }
 func (r record) size() int     { return recordSize(r.keyLen(), r.valueLen()) + r.spare() }
-func (r record) dead() bool    { return word.Uint32(r[valueAt:])&dead != 0 }
-func (r record) bury()         { word.PutUint32(r[valueAt:], word.Uint32(r[valueAt:])|dead) }
+func (r record) dead() bool    { return r.valueField()&dead != 0 }
+func (r record) bury()         { r.setValueField(r.valueField() | dead) }
 
 // setSpare notes how many bytes follow that are not needed: 0, 8 or 16.
 func (r record) setSpare(bytes int) {
-	word.PutUint32(r[keyAt:], uint32(r.keyLen())|uint32(bytes/unit)*spare)
+	r.setKeyField(uint32(r.keyLen()) | uint32(bytes/unit)*spare)
 }
 
 // fill makes a dead record of all of r, which has room for a header at least.
 func (r record) fill() {
-	word.PutUint32(r[keyAt:], uint32(len(r)-header))
-	word.PutUint32(r[valueAt:], dead)
+	r.setKeyField(uint32(len(r) - header))
+	r.setValueField(dead)
 }
 
 func (r record) key() []byte { return r[header : header+r.keyLen()] }
@@ -82,31 +92,15 @@ func (r record) expired(c *clock) bool {
 	return d != 0 && d <= c.now()
 }
 
-// An entryKey is a key, and the namespace as it stands before it in the physical key.
-// Kept apart, they need not be joined for a lookup. It is passed by pointer: Go keeps
-// so many words in registers only if they are few.
-type entryKey struct {
-	hash           uint64
-	namespace, key string
-}
-
-func (k *entryKey) slotHash() uint32 { return slotHash(k.hash) }
-
-// slotHash is the part of a hash that an index goes by; a shard is chosen by the other.
-func slotHash(hash uint64) uint32 {
-	return uint32(hash)
-}
-
-// is reports whether r is the record of k.
-func (r record) is(k *entryKey) bool {
-	n := header + len(k.namespace)
-	return r.keyLen() == len(k.namespace)+len(k.key) &&
-		string(r[header:n]) == k.namespace && string(r[n:n+len(k.key)]) == k.key
+// is reports whether r is the record of key in namespace.
+func (r record) is(namespace, key string) bool {
+	n, end := header+len(namespace), header+len(namespace)+len(key)
+	return header+r.keyLen() == end && string(r[n:end]) == key && string(r[header:n]) == namespace
 }
 
 func (r record) value() value {
 	n := header + r.keyLen()
-	meta := word.Uint32(r[valueAt:])
+	meta := r.valueField()
 	if meta&integer != 0 {
 		return value{n: int64(word.Uint64(r[n:]))}
 	}
@@ -117,11 +111,11 @@ func (r record) value() value {
 func (r record) setValue(v value) {
 	n := header + r.keyLen()
 	if v.text == nil {
-		word.PutUint32(r[valueAt:], unit|integer)
+		r.setValueField(unit | integer)
 		word.PutUint64(r[n:], uint64(v.n))
 		return
 	}
-	word.PutUint32(r[valueAt:], uint32(copy(r[n:], v.text)))
+	r.setValueField(uint32(copy(r[n:], v.text)))
 }
 
 // A value is JSON text. One that is the plain decimal text of an int64 is kept as the

@@ -21,6 +21,7 @@ type shard struct {
 	number  int
 	expired uint64
 	wheel   *wheel
+	_       [56]byte
 }
 
 func (s *shard) init(kv *MemoryKV, number int) {
@@ -29,49 +30,46 @@ func (s *shard) init(kv *MemoryKV, number int) {
 	s.wheel = &wheel{log: &s.log}
 }
 
-// find returns the record of k, expired or not, and its place; or nil, and 0.
-func (s *shard) find(k *entryKey) (record, ref) {
-	if s.index.count == 0 {
-		return nil, 0
-	}
-	hash := k.slotHash()
-	for _, slot := range s.index.slots[s.index.home(hash):] {
-		other := uint32(slot >> 32)
-		if other == hash && slot != 0 {
-			if r := s.log.at(ref(slot)); r.is(k) {
+// find returns the record of key in namespace, expired or not, and its place; or nil, and 0.
+// It is called with few words for good: Go passes those in registers.
+func (s *shard) find(hash uint32, namespace, key string) (record, ref) {
+	slots := s.index.slots
+	for i := s.index.home(hash); i < len(slots); i++ {
+		slot := slots[i]
+		switch other := uint32(slot >> 32); {
+		case other == hash:
+			if r := s.log.at(ref(slot)); r.is(namespace, key) {
 				return r, ref(slot)
 			}
-		} else if other > hash || slot == 0 {
-			break
+		case other > hash || slot == 0:
+			return nil, 0
 		}
 	}
 	return nil, 0
 }
 
-// read returns the record of k, or nil if there is none that is live, and counts a hit
-// or a miss.
-func (s *shard) read(k *entryKey) record {
-	r, _ := s.find(k)
+// count counts a read that found r, or nil, and reports whether that is live.
+func (s *shard) count(r record) (hit bool) {
 	if r != nil {
 		if d := r.deadline(); d == 0 || d > s.kv.now() {
 			s.hits.Add(1)
-			return r
+			return true
 		}
 	}
 	s.misses.Add(1)
-	return nil
+	return false
 }
 
-// live returns the record of k, and its place, or nil and 0 if there is none that is
-// live. One that has expired is removed.
-func (s *shard) live(k *entryKey, c *clock) (record, ref) {
-	r, at := s.find(k)
-	if at == 0 || !r.expired(c) {
-		return r, at
+// live fills in the live record of a write's key, and its place, or nil and 0. One that has
+// expired is removed.
+func (s *shard) live(w *write) {
+	w.record, w.at = s.find(w.hash, w.store.namespace, w.key)
+	if w.at == 0 || !w.record.expired(&w.clock) {
+		return
 	}
-	s.remove(k, r, at)
+	s.remove(w.hash, w.record, w.at)
 	s.expired++
-	return nil, 0
+	w.record, w.at = nil, 0
 }
 
 // put stores a write's value where it says, and updates its record and at. Other records
@@ -98,7 +96,7 @@ func (s *shard) insert(w *write) bool {
 	if at == 0 {
 		return false
 	}
-	s.index.insert(w.key.slotHash(), at)
+	s.index.insert(w.hash, at)
 	w.record, w.at = r, at
 	return true
 }
@@ -111,19 +109,19 @@ func (s *shard) replace(w *write) bool {
 	r, at := s.add(w)
 	if at == 0 {
 		var exchanged bool
-		if r, exchanged = s.log.exchange(w.at, &w.key, w.value, w.size); exchanged {
+		if r, exchanged = s.log.exchange(w.at, w.store.namespace, w.key, w.value, w.size); exchanged {
 			w.record = r
 		}
 		return exchanged
 	}
-	before, old := s.find(&w.key) // again, since adding moves records
+	before, old := s.find(w.hash, w.store.namespace, w.key) // again, since adding moves records
 	if deadline := before.deadline(); deadline != 0 {
 		r.setDeadline(deadline)
 		r.setNext(before.next())
 		r.setPrev(before.prev())
 		s.wheel.moved(r, at)
 	}
-	s.index.move(w.key.slotHash(), old, at)
+	s.index.move(w.hash, old, at)
 	s.log.bury(old)
 	w.record, w.at = r, at
 	return true
@@ -148,7 +146,7 @@ func (s *shard) add(w *write) (record, ref) {
 	}
 	r := s.log.at(at)
 	r.setDeadline(0)
-	writeRecord(r, &w.key, w.value)
+	writeRecord(r, w.store.namespace, w.key, w.value)
 	return r, at
 }
 
@@ -192,11 +190,11 @@ func (s *shard) setDeadline(r record, at ref, deadline int64) {
 	s.kv.due.add(s.number, deadline)
 }
 
-func (s *shard) remove(k *entryKey, r record, at ref) {
+func (s *shard) remove(hash uint32, r record, at ref) {
 	if r.deadline() != 0 {
 		s.wheel.remove(r)
 	}
-	s.index.remove(k.slotHash(), at)
+	s.index.remove(hash, at)
 	s.log.bury(at)
 }
 

@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"hash/maphash"
 	"math"
 	"time"
 
@@ -18,19 +19,18 @@ type store struct {
 
 var _ driver.AtomicStore = (*store)(nil)
 
-// locate fills in k for key, and returns the shard where it belongs.
-func (s *store) locate(key string, k *entryKey) *shard {
-	k.hash, k.namespace, k.key = s.kv.hashKey(key)^s.hash, s.namespace, key
-	return s.kv.shardOf(k.hash)
+// locate returns the shard where key belongs, and the hash of its slot there.
+func (s *store) locate(key string) (*shard, uint32) {
+	hash := maphash.String(s.kv.keys, key) ^ s.hash
+	return s.kv.shardOf(hash), slotHash(hash)
 }
 
 // Get implements [driver.Store].
 func (s *store) Get(_ context.Context, key string) (text []byte, found bool, err error) {
-	var k entryKey
-	sh := s.locate(key, &k)
+	sh, hash := s.locate(key)
 	sh.mu.RLock()
-	r := sh.read(&k)
-	if r == nil {
+	r, _ := sh.find(hash, s.namespace, key)
+	if !sh.count(r) {
 		sh.mu.RUnlock()
 		return nil, false, nil
 	}
@@ -46,10 +46,10 @@ func (s *store) Get(_ context.Context, key string) (text []byte, found bool, err
 
 // Has implements [driver.Store].
 func (s *store) Has(_ context.Context, key string) (bool, error) {
-	var k entryKey
-	sh := s.locate(key, &k)
+	sh, hash := s.locate(key)
 	sh.mu.RLock()
-	found := sh.read(&k) != nil
+	r, _ := sh.find(hash, s.namespace, key)
+	found := sh.count(r)
 	sh.mu.RUnlock()
 	return found, nil
 }
@@ -57,11 +57,10 @@ func (s *store) Has(_ context.Context, key string) (bool, error) {
 // TTL implements [driver.Store].
 func (s *store) TTL(_ context.Context, key string) (ttl time.Duration, found bool, err error) {
 	c := s.kv.clock()
-	var k entryKey
-	sh := s.locate(key, &k)
+	sh, hash := s.locate(key)
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
-	r, _ := sh.find(&k)
+	r, _ := sh.find(hash, s.namespace, key)
 	if r == nil || r.expired(&c) {
 		return 0, false, nil
 	}

@@ -23,7 +23,8 @@ import (
 type write struct {
 	store  *store
 	shard  *shard
-	key    entryKey
+	key    string
+	hash   uint32 // of the key, for the index
 	value  value
 	size   int           // of the record of value
 	large  record        // the record itself if it is too long for a shared segment, written before the lock
@@ -63,13 +64,13 @@ func (w *write) end() {
 
 // lock finds the live record of key.
 func (w *write) lock(s *store, key string, ttl time.Duration) {
-	w.store, w.ttl, w.clock = s, ttl, s.kv.clock()
+	w.store, w.key, w.ttl, w.clock = s, key, ttl, s.kv.clock()
 	if ttl > 0 {
 		w.clock.now() // it will be read, so rather without the lock
 	}
-	w.shard = s.locate(key, &w.key)
+	w.shard, w.hash = s.locate(key)
 	w.shard.mu.Lock()
-	w.record, w.at = w.shard.live(&w.key, &w.clock)
+	w.shard.live(w)
 }
 
 // unlock unlocks, and frees a few entries that are due.
@@ -91,7 +92,7 @@ func (w *write) put() bool {
 	return true
 }
 
-func (w *write) remove() { w.shard.remove(&w.key, w.record, w.at) }
+func (w *write) remove() { w.shard.remove(w.hash, w.record, w.at) }
 
 // prepare writes a large record, and refuses a value that is too long.
 func (w *write) prepare(key string) error {
@@ -112,7 +113,7 @@ func (w *write) prepare(key string) error {
 	}
 	w.large = slices.Grow([]byte(nil), w.size)[:w.size]
 	kv.bound.give(most - cap(w.large))
-	writeRecord(w.large, &entryKey{namespace: w.store.namespace, key: key}, w.value)
+	writeRecord(w.large, w.store.namespace, key, w.value)
 	return nil
 }
 
