@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 
 // shrunk is j on a small store.
 func shrunk(j job) job {
-	j.Entries = min(j.Entries, 1000)
+	j.Entries = min(j.Entries, 100)
 	return j
 }
 
@@ -40,7 +40,7 @@ func TestJobs(t *testing.T) {
 	}
 	for _, b := range bars {
 		if b.block != "expiry" {
-			b.entries = min(b.entries, 1000)
+			b.entries = min(b.entries, 100)
 			v := b.judge(done)
 			assert.NoError(t, v.err)
 			assert.NotContains(t, strings.Join(v.row(), " "), "NaN")

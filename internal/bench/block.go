@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"runtime"
-	"strings"
 	"time"
 )
 
@@ -21,34 +20,6 @@ type result struct {
 	Values map[metric]float64
 	Series map[string][]float64 `json:",omitempty"`
 }
-
-// metric names a value; its last word is the unit.
-type metric string
-
-func (m metric) unit() string { return string(m[strings.LastIndexByte(string(m), ' ')+1:]) }
-
-// What blocks measure.
-const (
-	opTime    metric = "time ns/op"
-	hits      metric = "hits %"
-	heapEntry metric = "heap B/entry"
-	gcAdded   metric = "added to runtime.GC ms"
-	sweepTime metric = "idle sweep ms"
-	worstGet  metric = "worst Get ms"
-	worstSet  metric = "worst Set ms"
-	worstBoth metric = "worst Get or Set ms"
-	calmBoth  metric = "worst Get or Set before the expiry ms"
-	tailGet   metric = "p99.9 Get µs"
-	tailSet   metric = "p99.9 Set µs"
-	goneAfter metric = "all gone after ms"
-	heapGrown metric = "heap at the end, against the first load ×"
-	allocs    metric = "allocations allocs/op"
-	hasTime   metric = "Has ns/op"
-	getTime   metric = "Get ns/op"
-	missTime  metric = "Miss ns/op"
-	setTime   metric = "Set with TTL ns/op"
-	mixedTime metric = "90/10 ns/op"
-)
 
 // block is one measurement. It runs in a process of its own, on procs processors.
 type block struct {
@@ -77,11 +48,7 @@ var blocks = map[string]block{
 	"fill":          {procs: 2, run: fill},
 	"expiry":        {procs: 2, run: expiry},
 	"churn":         {procs: 2, once: true, run: churn},
-	"allocs-has":    {procs: 1, once: true, run: allocations(hasOnce)},
-	"allocs-incr":   {procs: 1, once: true, run: allocations(incrOnce)},
-	"allocs-expire": {procs: 1, once: true, run: allocations(expireOnce)},
-	"allocs-getraw": {procs: 1, once: true, run: allocations(getRawOnce)},
-	"allocs-set":    {procs: 1, once: true, run: allocations(setOnce)},
+	"allocs":        {procs: 1, once: true, run: allocations},
 	"peers-1":       {procs: 1, run: overview},
 	"peers-2":       {procs: 2, run: overview},
 	"growth":        {procs: 1, run: grow},

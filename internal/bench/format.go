@@ -10,7 +10,10 @@ import (
 
 // number writes x with three digits that count.
 func number(x float64) string {
-	if x == 0 || math.IsNaN(x) || math.IsInf(x, 0) {
+	if x == 0 {
+		return "0" // and not "-0"
+	}
+	if math.IsNaN(x) || math.IsInf(x, 0) {
 		return strconv.FormatFloat(x, 'f', -1, 64)
 	}
 	decimals := 2 - int(math.Floor(math.Log10(math.Abs(x))))

@@ -117,7 +117,7 @@ func gcChart(done outcomes, caption string) chart {
 	c := sizesChart(done, gcAdded)
 	c.title = "What the entries add to each collection of Go's garbage"
 	c.caption = caption
-	c.y = axis{label: "ms that a forced runtime.GC() takes longer", min: 0.01, max: 10_000, log: true}
+	c.y = axis{label: "ms that a forced runtime.GC() takes longer; 0.1 stands for less, too", min: 0.1, max: 10_000, log: true}
 	return c
 }
 

@@ -31,7 +31,7 @@ func reportBars(ctx context.Context, r rounds, only *regexp.Regexp, w io.Writer)
 			missed++
 		}
 	}
-	fmt.Fprintf(w, "Medians of %s. A ratio is ours to the peer's, of the same round.\n\n", plural(r.n, "round"))
+	fmt.Fprintf(w, "Medians of %s; churn and allocations once. A ratio is ours to the peer's, of the same round.\n\n", plural(r.n, "round"))
 	writeTable(w, verdictHead, rows)
 	writeExpiries(w, done)
 	err := errors.Join(done.failures()...)
@@ -43,27 +43,34 @@ func reportBars(ctx context.Context, r rounds, only *regexp.Regexp, w io.Writer)
 
 // writeExpiries tells more about the mass expiry, if it was measured.
 func writeExpiries(w io.Writer, done outcomes) {
-	metrics := []metric{worstGet, worstSet, tailGet, tailSet, goneAfter, calmBoth}
-	head := []string{"1M entries expire at once"}
+	var jobs []job
+	for _, c := range contenders {
+		if j := (job{"expiry", c.name, million}); done[j] != nil {
+			jobs = append(jobs, j)
+		}
+	}
+	if jobs == nil {
+		return
+	}
+	fmt.Fprint(w, "\n1M entries expire at once:\n\n")
+	done.writeMedians(w, "store", jobs, func(j job) string { return j.Store }, worstGet, worstSet, tailGet, tailSet, goneAfter, calmBoth)
+}
+
+// writeMedians writes a table with a row for each job and a column for each metric.
+func (o outcomes) writeMedians(w io.Writer, corner string, jobs []job, name func(job) string, metrics ...metric) {
+	head := []string{corner}
 	for _, m := range metrics {
 		head = append(head, string(m))
 	}
 	var rows [][]string
-	for _, c := range contenders {
-		j := job{"expiry", c.name, million}
-		if done[j] == nil {
-			continue
-		}
-		row := []string{c.name}
+	for _, j := range jobs {
+		row := []string{name(j)}
 		for _, m := range metrics {
-			row = append(row, done.median(j, m))
+			row = append(row, o.median(j, m))
 		}
 		rows = append(rows, row)
 	}
-	if len(rows) > 0 {
-		fmt.Fprintln(w)
-		writeTable(w, head, rows)
-	}
+	writeTable(w, head, rows)
 }
 
 func barJobs(bars []bar) (jobs []job) {
@@ -128,21 +135,8 @@ func (c contender) remarks() string {
 func reportGrowth(ctx context.Context, r rounds, w io.Writer) error {
 	writeHead(w, "As it grows")
 	done := r.run(ctx, growthJobs())
-	metrics := []metric{hasTime, getTime, heapEntry, gcAdded}
-	head := []string{"entries"}
-	for _, m := range metrics {
-		head = append(head, string(m))
-	}
-	var rows [][]string
-	for _, j := range growthJobs() {
-		row := []string{count(j.Entries)}
-		for _, m := range metrics {
-			row = append(row, done.median(j, m))
-		}
-		rows = append(rows, row)
-	}
 	fmt.Fprintf(w, "Keys of 16 bytes asked for uniformly, values of 64, with TTL, 1 processor; medians of %s.\n\n", plural(r.n, "round"))
-	writeTable(w, head, rows)
+	done.writeMedians(w, "entries", growthJobs(), func(j job) string { return count(j.Entries) }, hasTime, getTime, heapEntry, gcAdded)
 	return errors.Join(done.failures()...)
 }
 

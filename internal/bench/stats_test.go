@@ -42,5 +42,6 @@ func TestNumber(t *testing.T) {
 	} {
 		assert.Equal(t, text, number(x))
 	}
+	assert.Equal(t, "0", number(math.Copysign(0, -1)))
 	assert.Equal(t, "5,000,000", count(5*million))
 }

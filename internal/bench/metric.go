@@ -1,0 +1,35 @@
+package main
+
+import "strings"
+
+// metric names a value; its last word is the unit.
+type metric string
+
+func (m metric) unit() string { return string(m[strings.LastIndexByte(string(m), ' ')+1:]) }
+
+// What blocks measure.
+const (
+	opTime       metric = "time ns/op"
+	hits         metric = "hits %"
+	heapEntry    metric = "heap B/entry"
+	gcAdded      metric = "added to runtime.GC ms"
+	sweepTime    metric = "idle sweep ms"
+	worstGet     metric = "worst Get ms"
+	worstSet     metric = "worst Set ms"
+	worstBoth    metric = "worst Get or Set ms"
+	calmBoth     metric = "worst Get or Set before the expiry ms"
+	tailGet      metric = "p99.9 Get µs"
+	tailSet      metric = "p99.9 Set µs"
+	goneAfter    metric = "all gone after ms"
+	heapGrown    metric = "heap at the end, against the first load ×"
+	hasAllocs    metric = "Has allocs/op"
+	incrAllocs   metric = "Incr allocs/op"
+	expireAllocs metric = "Expire allocs/op"
+	getAllocs    metric = "GetRaw allocs/op"
+	setAllocs    metric = "Set allocs/op"
+	hasTime      metric = "Has ns/op"
+	getTime      metric = "Get ns/op"
+	missTime     metric = "Miss ns/op"
+	setTime      metric = "Set with TTL ns/op"
+	mixedTime    metric = "90/10 ns/op"
+)
