@@ -71,6 +71,7 @@ func (l *log) open(s segment) (number uint32) {
 	}
 	if !s.single {
 		l.held += len(s.data)
+		l.shared = append(l.shared, number)
 	}
 	return number
 }
@@ -81,6 +82,9 @@ func (l *log) close(number uint32) {
 	if !s.single {
 		l.held -= len(s.data)
 		l.garbage -= s.garbage()
+		last := len(l.shared) - 1
+		l.shared[slices.Index(l.shared, number)] = l.shared[last]
+		l.shared = l.shared[:last]
 	}
 	l.bound.give(cap(s.data) + segmentCost)
 	*s = segment{}
@@ -89,7 +93,7 @@ func (l *log) close(number uint32) {
 		l.current = 0
 	}
 	if len(l.unused) == len(l.segments)-1 {
-		l.segments, l.unused = nil, nil // neither gives memory back by itself
+		l.segments, l.unused, l.shared = nil, nil, nil // they don't give memory back by themselves
 	}
 }
 
@@ -122,10 +126,9 @@ func (l *log) makeRoom(size int) bool {
 	if l.grow(size) {
 		return true
 	}
-	for number := range l.segments {
-		s := &l.segments[number]
-		if !s.single && s.data != nil && s.room()+s.garbage() >= size {
-			l.clean(uint32(number))
+	for _, number := range l.shared {
+		if s := &l.segments[number]; s.room()+s.garbage() >= size {
+			l.clean(number)
 			return l.fits(size) || l.grow(size)
 		}
 	}
@@ -225,9 +228,9 @@ func (l *log) exchange(at ref, namespace, key string, v value, size int) (record
 // dirtiest is the segment with most garbage.
 func (l *log) dirtiest() (number uint32) {
 	most := 0
-	for i := range l.segments {
-		if g := l.segments[i].garbage(); g > most {
-			number, most = uint32(i), g
+	for _, n := range l.shared {
+		if garbage := l.segments[n].garbage(); garbage > most {
+			number, most = n, garbage
 		}
 	}
 	return number

@@ -20,7 +20,7 @@ func TestModelsFindBugs(t *testing.T) {
 		run                 []string
 	}{
 		{"Incr is not atomic", "store.go",
-			"w.record.setValue(value{n: sum})", yields + "if w.shard.live(&w); w.at != 0 {\n\t\t\tw.record.setValue(value{n: sum})\n\t\t\t}", histories},
+			"w.record.setValue(value{n: sum})", yields + "if w.shard.live(&w); w.at == 0 {\n\t\t\tw.put()\n\t\t\t} else if w.record.value().text == nil {\n\t\t\tw.record.setValue(value{n: sum})\n\t\t\t}", histories},
 		{"SetNX is not atomic", "store.go",
 			"stored = w.at == 0 && w.put()", "stored = w.at == 0\n\t\t" + yields + "stored = stored && w.put()", histories},
 		{"an entry lives 3 ms too long", "record.go",
