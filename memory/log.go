@@ -41,6 +41,7 @@ type log struct {
 	segments []segment // by number; there is no number 0
 	bound    *bound
 	unused   []uint32 // numbers without a segment
+	shared   []uint32 // numbers of the segments that are not single
 	current  uint32   // the segment that is appended to; 0: none
 	held     int      // bytes of the segments that are not single
 	garbage  int      // bytes of dead records in them
