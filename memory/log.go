@@ -136,14 +136,17 @@ func (l *log) makeRoom(size int) bool {
 	return false
 }
 
-// grow opens a segment, the larger the more the log holds, and makes it current.
+// grow opens a segment, the larger the more the log holds, and makes it current. At the
+// bound, it is as large as can be had.
 func (l *log) grow(size int) bool {
 	length := minSegment
 	for length < size || length < maxSegment && length < l.held/4 {
 		length *= 2
 	}
-	if !l.bound.take(length) {
-		return false
+	for !l.bound.take(length) {
+		if length /= 2; length < size || length < minSegment {
+			return false
+		}
 	}
 	number := l.open(segment{data: make([]byte, length)})
 	if number == 0 {

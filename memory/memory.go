@@ -78,8 +78,8 @@ func (o opener) OpenAtomic(path []string) (driver.AtomicStore, error) {
 	if o.m == nil {
 		return nil, errNotMade
 	}
-	namespace := driver.Key(path, "")
-	return &store{o.m, namespace, maphash.String(o.m.names, namespace)}, nil
+	name := driver.Key(path, "")
+	return &store{o.m, newNamespace(name, maphash.String(o.m.names, name))}, nil
 }
 
 var errNotMade = driver.Reason(errors.New("memory: not made by New"), "the MemoryKV was not made by memory.New")

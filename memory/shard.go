@@ -30,19 +30,17 @@ func (s *shard) init(kv *MemoryKV, number int) {
 	s.wheel = &wheel{log: &s.log}
 }
 
-// find returns the record of key in namespace, expired or not, and its place; or nil, and 0.
-// It is called with few words for good: Go passes those in registers.
-func (s *shard) find(hash uint32, namespace, key string) (record, ref) {
-	slots := s.index.slots
-	for i := s.index.home(hash); i < len(slots); i++ {
-		slot := slots[i]
-		switch other := uint32(slot >> 32); {
-		case other == hash:
-			if r := s.log.at(ref(slot)); r.is(namespace, key) {
-				return r, ref(slot)
-			}
-		case other > hash || slot == 0:
-			return nil, 0
+// find returns the record of key in n, expired or not, and its place; or nil, and 0.
+func (s *shard) find(hash uint32, n *namespace, key string) (record, ref) {
+	if s.index.count == 0 {
+		return nil, 0
+	}
+	for _, slot := range s.index.slots[s.index.search(hash):] {
+		if uint32(slot>>32) != hash {
+			break
+		}
+		if r := s.log.at(ref(slot)); r.is(n, key) {
+			return r, ref(slot)
 		}
 	}
 	return nil, 0
@@ -63,7 +61,7 @@ func (s *shard) count(r record) (hit bool) {
 // live fills in the live record of a write's key, and its place, or nil and 0. One that has
 // expired is removed.
 func (s *shard) live(w *write) {
-	w.record, w.at = s.find(w.hash, w.store.namespace, w.key)
+	w.record, w.at = s.find(w.hash, &w.store.namespace, w.key)
 	if w.at == 0 || !w.record.expired(&w.clock) {
 		return
 	}
@@ -109,12 +107,12 @@ func (s *shard) replace(w *write) bool {
 	r, at := s.add(w)
 	if at == 0 {
 		var exchanged bool
-		if r, exchanged = s.log.exchange(w.at, w.store.namespace, w.key, w.value, w.size); exchanged {
+		if r, exchanged = s.log.exchange(w.at, w.store.namespace.name, w.key, w.value, w.size); exchanged {
 			w.record = r
 		}
 		return exchanged
 	}
-	before, old := s.find(w.hash, w.store.namespace, w.key) // again, since adding moves records
+	before, old := s.find(w.hash, &w.store.namespace, w.key) // again, since adding moves records
 	if deadline := before.deadline(); deadline != 0 {
 		r.setDeadline(deadline)
 		r.setNext(before.next())
@@ -146,16 +144,16 @@ func (s *shard) add(w *write) (record, ref) {
 	}
 	r := s.log.at(at)
 	r.setDeadline(0)
-	writeRecord(r, w.store.namespace, w.key, w.value)
+	writeRecord(r, w.store.namespace.name, w.key, w.value)
 	return r, at
 }
 
-// growIndex has room in the index for another entry.
+// growIndex has room in the index for another entry. At the bound a dense one has to do.
 func (s *shard) growIndex() bool {
-	if s.index.homes != 0 && !s.index.full() {
+	if s.index.homes != 0 && !s.index.dense() {
 		return true
 	}
-	return s.resizeIndex(s.index.count + 1)
+	return s.resizeIndex(s.index.count+1) || s.index.homes != 0 && !s.index.full()
 }
 
 func (s *shard) resizeIndex(entries int) bool {

@@ -13,15 +13,14 @@ import (
 // mutex, so contexts, which the front has looked at, are not looked at again.
 type store struct {
 	kv        *MemoryKV
-	namespace string // as it stands before a key: "a/b:"
-	hash      uint64
+	namespace namespace
 }
 
 var _ driver.AtomicStore = (*store)(nil)
 
 // locate returns the shard where key belongs, and the hash of its slot there.
 func (s *store) locate(key string) (*shard, uint32) {
-	hash := maphash.String(s.kv.keys, key) ^ s.hash
+	hash := maphash.String(s.kv.keys, key) ^ s.namespace.hash
 	return s.kv.shardOf(hash), slotHash(hash)
 }
 
@@ -29,7 +28,7 @@ func (s *store) locate(key string) (*shard, uint32) {
 func (s *store) Get(_ context.Context, key string) (text []byte, found bool, err error) {
 	sh, hash := s.locate(key)
 	sh.mu.RLock()
-	r, _ := sh.find(hash, s.namespace, key)
+	r, _ := sh.find(hash, &s.namespace, key)
 	if !sh.count(r) {
 		sh.mu.RUnlock()
 		return nil, false, nil
@@ -48,7 +47,7 @@ func (s *store) Get(_ context.Context, key string) (text []byte, found bool, err
 func (s *store) Has(_ context.Context, key string) (bool, error) {
 	sh, hash := s.locate(key)
 	sh.mu.RLock()
-	r, _ := sh.find(hash, s.namespace, key)
+	r, _ := sh.find(hash, &s.namespace, key)
 	found := sh.count(r)
 	sh.mu.RUnlock()
 	return found, nil
@@ -60,7 +59,7 @@ func (s *store) TTL(_ context.Context, key string) (ttl time.Duration, found boo
 	sh, hash := s.locate(key)
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
-	r, _ := sh.find(hash, s.namespace, key)
+	r, _ := sh.find(hash, &s.namespace, key)
 	if r == nil || r.expired(&c) {
 		return 0, false, nil
 	}

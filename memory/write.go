@@ -42,7 +42,7 @@ func (w *write) begin(s *store, key string, v value, ttl time.Duration) bool {
 		return false
 	}
 	w.store, w.value, w.ttl, w.err = s, v, ttl, nil
-	w.size = recordSize(len(s.namespace)+len(key), v.len())
+	w.size = recordSize(len(s.namespace.name)+len(key), v.len())
 	if w.size > maxSmall || s.kv.config.MaxValueBytes > 0 {
 		if w.err = w.prepare(key); w.err != nil {
 			return false
@@ -113,7 +113,7 @@ func (w *write) prepare(key string) error {
 	}
 	w.large = slices.Grow([]byte(nil), w.size)[:w.size]
 	kv.bound.give(most - cap(w.large))
-	writeRecord(w.large, w.store.namespace, key, w.value)
+	writeRecord(w.large, w.store.namespace.name, key, w.value)
 	return nil
 }
 
