@@ -2,8 +2,10 @@ package memory_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
+	"strings"
 	"time"
 
 	"github.com/zelt-go/kv/adaptor"
@@ -30,4 +32,37 @@ func Example() {
 	err = store.Set(ctx, "k", "v", adaptor.WithTTL(time.Minute))
 	fmt.Println(err, kv.Stats().Entries)
 	// Output: <nil> 1
+}
+
+// A bound refuses what would grow beyond it, and keeps what is there.
+func ExampleErrFull() {
+	ctx := context.Background()
+
+	kv, err := memory.New(memory.Config{
+		MaxBytes:      256 << 20, // entries and index, all told
+		MaxValueBytes: 1 << 20,   // of one value's JSON text
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	store, err := kv.Namespace("cache")
+	if err != nil {
+		log.Fatal(err)
+	}
+	page, stored := strings.Repeat("x", 1_000_000), 0
+	for {
+		err = store.Set(ctx, fmt.Sprint("page-", stored), page)
+		if err != nil {
+			break
+		}
+		stored++
+	}
+	if errors.Is(err, memory.ErrFull) {
+		// surely not stored; a cache can do without
+	}
+	fmt.Println(stored > 250, kv.Stats().Entries == stored)
+	fmt.Println(err)
+	// Output:
+	// true true
+	// kv: Set in namespace "cache": STORE_OPERATION_FAILED: the store holds its memory.Config.MaxBytes, 268435456, and nothing in it has expired
 }
