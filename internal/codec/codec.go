@@ -1,8 +1,8 @@
 // Package codec turns values into the JSON text that is stored, and back.
 //
 // The semantics are those of encoding/json, on the engine that is to be the next
-// encoding/json (github.com/go-json-experiment/json); what both would write alike,
-// encoding/json writes, which is faster at it. There are four differences: text
+// encoding/json (github.com/go-json-experiment/json); plain values are written by a
+// faster writer of our own, to the same text. There are four differences: text
 // that is not UTF-8, or has an unpaired surrogate, is an error; <, >, & and U+2028
 // stay as they are; nesting beyond 10,000 is an error; and no value, however deep
 // or cyclic, and no panic in a method of it, ends the process.
@@ -25,23 +25,8 @@ import (
 func Marshal(v any) (text []byte, err error) {
 	t := reflect.TypeOf(v)
 	defer recovered(t, &err)
-	if text := simpleText(v); text != nil {
-		return text, nil
-	}
-	var known shape
-	if v != nil {
-		known = shapeOf(t)
-		if known.look {
-			if known, err = inspect(reflect.ValueOf(v)); err != nil {
-				return nil, marshalError(t, err)
-			}
-		}
-	}
-	if !known.differs {
-		text = plainText(v)
-	}
-	if text == nil {
-		text, err = engineText(v, known.number)
+	if text = plainText(v); text == nil {
+		text, err = engineText(v)
 	}
 	if err == nil && tooDeep(text) {
 		err = errTooDeep
@@ -52,12 +37,17 @@ func Marshal(v any) (text []byte, err error) {
 	return text, nil
 }
 
-// engineText is the measure of what Marshal writes; number says that there is a
-// json.Number in v.
-func engineText(v any, number bool) ([]byte, error) {
+// engineText is the measure of what Marshal writes.
+func engineText(v any) ([]byte, error) {
 	opts := options
-	if number {
-		opts = numberOptions
+	if v != nil {
+		number, err := inspect(reflect.ValueOf(v))
+		if err != nil {
+			return nil, err
+		}
+		if number {
+			opts = numberOptions
+		}
 	}
 	return jsonv2.Marshal(v, opts)
 }
@@ -83,7 +73,7 @@ func Unmarshal(text []byte, target any) (err error) {
 	switch {
 	case known.number:
 		opts, exact = quickNumberOptions, numberOptions
-	case known.look && !known.differs:
+	case known.look && appenderOf(t) != nil:
 		opts = quickAnyOptions
 	}
 	if err := jsonv2.Unmarshal(text, target, opts); err != nil {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
-	"regexp"
 	"slices"
 	"sync"
 	"time"
@@ -24,8 +23,6 @@ type shape struct {
 	look    bool // a value may hold an interface, an endless pointer or a refused map key
 	endless bool // a pointer type that points to itself, type P *P: decoding into it has no end
 	number  bool // json.Number
-	cycle   bool // a type that is made of itself
-	differs bool // encoding/json might write a value otherwise than the engine does
 }
 
 var shapes sync.Map // reflect.Type → shape
@@ -36,30 +33,20 @@ func shapeOf(t reflect.Type) shape {
 	}
 	s := shape{}
 	s.add(t, map[reflect.Type]bool{})
-	// encoding/json follows what is not looked at without an end.
-	s.differs = s.differs || s.cycle && !s.look
 	shapes.Store(t, s)
 	return s
 }
 
-// add adds what is found in t and in the types that it is made of. open holds the
-// types seen; it is true for those that t is a part of.
-func (s *shape) add(t reflect.Type, open map[reflect.Type]bool) {
-	if inside, seen := open[t]; seen {
-		s.cycle = s.cycle || inside
-		return
-	}
-	open[t] = true
-	defer func() { open[t] = false }()
+// add adds what is found in t and in the types that it is made of, but for those seen.
+func (s *shape) add(t reflect.Type, seen map[reflect.Type]bool) {
 	switch {
+	case seen[t], t == timeType:
+		return
 	case t == numberType:
 		s.number = true
 		return
-	case t == timeType:
-		return
-	case implements(reflect.PointerTo(t), marshalers):
-		s.differs = true
 	}
+	seen[t] = true
 	switch t.Kind() {
 	case reflect.Interface:
 		s.look = true
@@ -67,29 +54,23 @@ func (s *shape) add(t reflect.Type, open map[reflect.Type]bool) {
 		if pointsToItself(t) {
 			s.look, s.endless = true, true
 		}
-		s.add(t.Elem(), open)
+		s.add(t.Elem(), seen)
 	case reflect.Slice, reflect.Array:
-		s.add(t.Elem(), open)
+		s.add(t.Elem(), seen)
 	case reflect.Map:
 		if !isName(t.Key()) {
 			s.look = true
 		}
-		s.add(t.Key(), open)
-		s.add(t.Elem(), open)
+		s.add(t.Key(), seen)
+		s.add(t.Elem(), seen)
 	case reflect.Struct:
 		for i := range t.NumField() {
 			if f := t.Field(i); visible(f) {
-				s.differs = s.differs || !commonTag.MatchString(f.Tag.Get("json"))
-				s.add(f.Type, open)
+				s.add(f.Type, seen)
 			}
 		}
-	case reflect.Chan, reflect.Func, reflect.Complex64, reflect.Complex128, reflect.UnsafePointer:
-		s.differs = true
 	}
 }
-
-// commonTag matches the tags of fields of which there is but one reading.
-var commonTag = regexp.MustCompile(`^(\w[\w-]*)?(,omitempty|,omitzero)*$`)
 
 func pointsToItself(t reflect.Type) bool {
 	for seen := map[reflect.Type]bool{}; t.Kind() == reflect.Pointer; t = t.Elem() {
@@ -138,14 +119,14 @@ type keyError struct{ mapType reflect.Type }
 
 func (e *keyError) Error() string { return "codec: map keys of type " + e.mapType.Key().String() }
 
-// inspect walks a value, as the engine will, and returns the shape of all that it
-// found in it.
-func inspect(v reflect.Value) (found shape, err error) {
-	err = walk(v, 0, 0, &found)
-	return found, err
+// inspect walks a value, as the engine will, and reports whether it found a
+// json.Number in it.
+func inspect(v reflect.Value) (number bool, err error) {
+	err = walk(v, 0, 0, &number)
+	return number, err
 }
 
-func walk(v reflect.Value, path, levels int, found *shape) error {
+func walk(v reflect.Value, path, levels int, number *bool) error {
 	switch {
 	case levels > maxLevels:
 		return errTooDeep
@@ -154,8 +135,7 @@ func walk(v reflect.Value, path, levels int, found *shape) error {
 	}
 	t := v.Type()
 	known := shapeOf(t)
-	found.number = found.number || known.number
-	found.differs = found.differs || known.differs
+	*number = *number || known.number
 	if !known.look || marshalsItself(v) {
 		return nil
 	}
@@ -164,10 +144,10 @@ func walk(v reflect.Value, path, levels int, found *shape) error {
 		if v.IsNil() {
 			return nil
 		}
-		return walk(v.Elem(), path+1, levels, found)
+		return walk(v.Elem(), path+1, levels, number)
 	case reflect.Slice, reflect.Array:
 		for i := range v.Len() {
-			if err := walk(v.Index(i), path+1, levels+1, found); err != nil {
+			if err := walk(v.Index(i), path+1, levels+1, number); err != nil {
 				return err
 			}
 		}
@@ -176,14 +156,14 @@ func walk(v reflect.Value, path, levels int, found *shape) error {
 			return &keyError{t}
 		}
 		for entries := v.MapRange(); entries.Next(); {
-			if err := walk(entries.Value(), path+1, levels+1, found); err != nil {
+			if err := walk(entries.Value(), path+1, levels+1, number); err != nil {
 				return err
 			}
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
 			if visible(t.Field(i)) {
-				if err := walk(v.Field(i), path+1, levels+1, found); err != nil {
+				if err := walk(v.Field(i), path+1, levels+1, number); err != nil {
 					return err
 				}
 			}
@@ -208,6 +188,7 @@ func implements(t reflect.Type, interfaces []reflect.Type) bool {
 
 var (
 	numberType    = reflect.TypeFor[json.Number]()
+	rawType       = reflect.TypeFor[json.RawMessage]()
 	timeType      = reflect.TypeFor[time.Time]()
 	textMarshaler = reflect.TypeFor[encoding.TextMarshaler]()
 	marshalers    = []reflect.Type{
@@ -216,4 +197,5 @@ var (
 		textMarshaler,
 		reflect.TypeFor[encoding.TextAppender](),
 	}
+	zeroers = []reflect.Type{reflect.TypeFor[interface{ IsZero() bool }]()}
 )
