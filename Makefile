@@ -50,7 +50,7 @@ verify:
 # Each fuzz target for FUZZTIME.
 FUZZTIME ?= 1m
 fuzz:
-	@set -e; for target in FuzzKey:./adaptor/driver FuzzAdd:./adaptor/driver FuzzValue:./internal/codec FuzzTextRoundTrip:./internal/codec FuzzSequence:./memory; do \
+	@set -e; for target in FuzzKey:./adaptor/driver FuzzAdd:./adaptor/driver FuzzValue:./internal/codec FuzzTextRoundTrip:./internal/codec FuzzExact:./internal/codec FuzzSequence:./memory; do \
 	  echo "$$target"; \
 	  $(GO) test "$${target#*:}" -run '^$$' -fuzz "^$${target%%:*}$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x; \
 	done
