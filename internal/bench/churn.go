@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// replacements per entry: 100M deletes and as many sets over 1M entries.
-	replacements = 100
+	// replacements per entry, a delete and a set each: 100M of both over 1M entries.
+	replacements = 50
 
 	// namespaces per entry: 10M of them, used once each.
 	namespaces = 10
