@@ -35,15 +35,15 @@ func (s *shard) find(hash uint32, n *namespace, key string) (record, ref) {
 	if s.index.count == 0 {
 		return nil, 0
 	}
-	for _, slot := range s.index.slots[s.index.search(hash):] {
+	for i := s.index.search(hash); ; i++ {
+		slot := s.index.slots[i]
 		if uint32(slot>>32) != hash {
-			break
+			return nil, 0
 		}
 		if r := s.log.at(ref(slot)); r.is(n, key) {
 			return r, ref(slot)
 		}
 	}
-	return nil, 0
 }
 
 // count counts a read that found r, or nil, and reports whether that is live.
