@@ -92,14 +92,6 @@ func (r record) expired(c *clock) bool {
 	return d != 0 && d <= c.now()
 }
 
-// is reports whether r is the record of key in n.
-func (r record) is(n *namespace, key string) bool {
-	at, end := header+len(n.name), header+len(n.name)+len(key)
-	return header+r.keyLen() == end && string(r[at:end]) == key &&
-		word.Uint64(r[header:header+unit])&n.mask == n.word &&
-		(len(n.name) <= unit || string(r[header+unit:at]) == n.name[unit:])
-}
-
 // A namespace is what is compared with a record to see that it is of that namespace. Since
 // each lookup does it, the first 8 bytes are at hand as a number: most names are no
 // longer. No record is so short that it has less than 8 bytes after its header.
@@ -107,6 +99,11 @@ type namespace struct {
 	name       string // as it stands before a key: "a/b:"
 	hash       uint64
 	word, mask uint64 // its first 8 bytes, and which of them there are
+}
+
+// isLong compares what word does not hold.
+func (n *namespace) isLong(r record) bool {
+	return string(r[header+unit:header+len(n.name)]) == n.name[unit:]
 }
 
 func newNamespace(name string, hash uint64) namespace {
@@ -140,6 +137,19 @@ func (r record) setValue(v value) {
 	r.setValueField(uint32(copy(r[n:], v.text)))
 }
 
+// add adds by to a counter. The error, after which nothing has changed, says why it is none,
+// or that the sum is none.
+func (r record) add(by int64) (sum int64, err error) {
+	v := r.value()
+	if v.text != nil {
+		return driver.Add(v.text, by)
+	}
+	if sum, err = driver.Sum(v.n, by); err == nil {
+		r.setValue(value{n: sum})
+	}
+	return sum, err
+}
+
 // A value is JSON text. One that is the plain decimal text of an int64 is kept as the
 // int64, and its text is nil: so counters count without parsing, and each text has one
 // form only.
@@ -167,14 +177,6 @@ func (v value) len() int {
 
 func (v value) equal(w value) bool {
 	return (v.text == nil) == (w.text == nil) && v.n == w.n && bytes.Equal(v.text, w.text)
-}
-
-// add returns the integer plus by, or why there is none.
-func (v value) add(by int64) (int64, error) {
-	if v.text == nil {
-		return driver.Sum(v.n, by)
-	}
-	return driver.Add(v.text, by)
 }
 
 // copy returns the JSON text in memory of its own.

@@ -29,10 +29,12 @@ func (s *store) Get(_ context.Context, key string) (text []byte, found bool, err
 	sh, hash := s.locate(key)
 	sh.mu.RLock()
 	r, _ := sh.find(hash, &s.namespace, key)
-	if !sh.count(r) {
+	if r == nil || r.deadline() != 0 && r.deadline() <= s.kv.now() {
 		sh.mu.RUnlock()
+		sh.misses.Add(1)
 		return nil, false, nil
 	}
+	sh.hits.Add(1)
 	v := r.value()
 	if v.len() > maxSmall { // nobody overwrites it
 		sh.mu.RUnlock()
@@ -48,9 +50,14 @@ func (s *store) Has(_ context.Context, key string) (bool, error) {
 	sh, hash := s.locate(key)
 	sh.mu.RLock()
 	r, _ := sh.find(hash, &s.namespace, key)
-	found := sh.count(r)
+	if r == nil || r.deadline() != 0 && r.deadline() <= s.kv.now() {
+		sh.mu.RUnlock()
+		sh.misses.Add(1)
+		return false, nil
+	}
+	sh.hits.Add(1)
 	sh.mu.RUnlock()
-	return found, nil
+	return true, nil
 }
 
 // TTL implements [driver.Store].
@@ -113,13 +120,17 @@ func (s *store) Expire(_ context.Context, key string, ttl time.Duration) (found 
 
 // Incr implements [driver.AtomicStore].
 func (s *store) Incr(_ context.Context, key string, by int64, ttl time.Duration) (sum int64, ttlLeft time.Duration, err error) {
+	if sum, ttlLeft, ok := s.add(key, by); ok {
+		return sum, ttlLeft, nil
+	}
 	v := value{n: by}
 	var w write
 	for w.begin(s, key, v, ttl) {
-		if sum = by; w.at == 0 {
+		if w.at == 0 {
+			sum = by
 			w.put()
-		} else if sum, w.err = w.record.value().add(by); w.err == nil {
-			w.record.setValue(value{n: sum})
+		} else {
+			sum, w.err = w.record.add(by)
 		}
 		if w.err == nil {
 			ttlLeft = left(w.record, &w.clock)
@@ -130,6 +141,24 @@ func (s *store) Incr(_ context.Context, key string, by int64, ttl time.Duration)
 		return 0, 0, w.err
 	}
 	return sum, ttlLeft, nil
+}
+
+// add is Incr of a counter that is there, the short way: it needs no room, and nothing moves.
+func (s *store) add(key string, by int64) (sum int64, ttlLeft time.Duration, ok bool) {
+	c := s.kv.clock()
+	sh, hash := s.locate(key)
+	sh.mu.Lock()
+	r, _ := sh.find(hash, &s.namespace, key)
+	if r != nil && !r.expired(&c) {
+		var err error
+		sum, err = r.add(by)
+		ttlLeft, ok = left(r, &c), err == nil
+	}
+	sh.mu.Unlock()
+	if ok {
+		s.kv.expireSome(&c)
+	}
+	return sum, ttlLeft, ok
 }
 
 // SetNX implements [driver.AtomicStore].
