@@ -23,7 +23,11 @@ type bound struct {
 
 func (b *bound) init(most int64) {
 	b.most = most
-	b.full = driver.Reason(ErrFull, fmt.Sprintf("the store holds its memory.Config.MaxBytes, %d, and nothing in it has expired", most))
+	text := fmt.Sprintf("there is no room for it within memory.Config.MaxBytes, %d", most)
+	if most == 0 {
+		text = "there are as many large values as the store can hold"
+	}
+	b.full = driver.Reason(ErrFull, text)
 }
 
 // take counts n bytes more, and reports false if that is too much.

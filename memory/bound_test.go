@@ -76,7 +76,7 @@ func TestFull(t *testing.T) {
 			assert.ErrorIs(t, err, adaptor.ErrStoreOperationFailed)
 			assert.False(t, adaptor.OutcomeUnknown(err), "surely not applied")
 			assert.EqualError(t, err, fmt.Sprintf(`kv: Set in namespace "bounded": STORE_OPERATION_FAILED: `+
-				"the store holds its memory.Config.MaxBytes, %d, and nothing in it has expired", maxBytes))
+				"there is no room for it within memory.Config.MaxBytes, %d", maxBytes))
 			assert.Equal(t, "absent", raw(t, s, "another"))
 			assert.ErrorIs(t, s.Set(ctx, "key1", strings.Repeat("w", 100_000)), memory.ErrFull, "a value that grows")
 			assert.Equal(t, `"`+value+`"`, raw(t, s, "key1"), "and stays as it was")

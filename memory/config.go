@@ -19,8 +19,8 @@ type Config struct {
 	// an error of New, as is a negative bound.
 	MaxBytes int64
 
-	// MaxValueBytes bounds the length of a value's JSON text. A longer one is
-	// ErrInvalidValue. Zero means no bound but that of an entry, 1 GiB; a negative one is
+	// MaxValueBytes bounds the length of a value's JSON text, integers excepted. A longer
+	// one is ErrInvalidValue. Zero means no bound but that of an entry, 1 GiB; a negative one is
 	// an error of New.
 	MaxValueBytes int
 

@@ -11,20 +11,20 @@
 //
 // # The engine, on one page
 //
-// A key's hash, seeded anew for each MemoryKV, chooses one of 64 shards; each has a lock
-// and three parts, none of which holds a pointer per entry, so Go's collector has nothing
-// to follow:
+// A key's hash, seeded anew for each MemoryKV, chooses one of 64 shards (fewer for a MaxBytes
+// of less than 64 MiB). Each has a lock and three parts, in which entries are bytes and
+// numbers: Go's collector has one pointer to follow per 32 KiB of them, or per large value.
 //
-//	 hash of a=1          index (index.go)            log (log.go)
+//	 hash of a key        index (index.go)            log (log.go)
 //	┌───────┬──────┐     ┌──────────────────┐       ┌─────────────────────── segment 1 ─┐
-//	│ shard │ slot ├──┐  │ hash │ ref 1:0   │   ┌──▶│ record "app:a" │ record "app:b" … │
-//	└───────┴──────┘  └─▶│ hash │ ref 1:104 ├───┘   ├─────────────────────── segment 2 ─┤
+//	│ shard │ slot ├──┐  │ hash │ ref 2:904 │   ┌──▶│ record "app:a" │ record "app:b" … │
+//	└───────┴──────┘  └─▶│ hash │ ref 1:0   ├───┘   ├─────────────────────── segment 2 ─┤
 //	                     │      │ free      │       │ record │ ░░░░░ garbage │ record … │
 //	                     │ hash │ ref 2:0   │       └────────▲──────────────────────────┘
 //	                     └──────────────────┘                │
 //	                      wheel (wheel.go)                   │
 //	                     ┌──────────────────┐   next   ┌─────┴──┐  next  ┌────────┐
-//	                     │ ms │ ms │ 67 ms…  ├────────▶│ record ├───────▶│ record │
+//	                     │ ms │ ms │ 67 ms… ├─────────▶│ record ├───────▶│ record │
 //	                     └──────────────────┘          └────────┘        └────────┘
 //
 // A record (record.go) is an entry as bytes: a header of 24, the physical key with its
@@ -34,18 +34,23 @@
 // The log appends records to segments of at most 32 KiB. A value that changes is written in
 // place where it fits. Space that is not used any more is garbage, and a segment is cleaned,
 // its live records put together, before the log grows while a sixteenth of it is garbage, when
-// removals leave more than half of it, and after a sweep. Segments that are empty are given
-// back. A record of more than 4 KiB has a segment to itself, is written and read without
-// the lock, and is never moved.
+// removals leave more than half of it, and after a sweep. Empty segments are given back, but
+// for a small one at hand. A record of more than 4 KiB has a segment to itself: it never
+// moves, and its value is copied in and out without the lock.
 //
 // The wheel is a timing wheel of eight levels, from a millisecond to 146 years: what expires
 // is found by its deadline, and not by looking at what doesn't. The collector takes 64
 // entries at a time and lets go of lock and processor in between; each write removes
 // a few too, so a MemoryKV that was never started frees as well.
 //
-// Reads take the lock for reading, and change nothing but a counter. An operation reads
-// the clock at most once, and only if it meets a deadline.
+// Reads take the lock for reading, and change nothing but a counter. The clock is read only
+// where a deadline may matter, and with the lock, so that no entry comes back that
+// another operation has found expired.
 //
-// The bound (bound.go) counts every segment and index before it is allocated, which is
-// why Stats().Bytes never exceeds MaxBytes.
+// The bound (bound.go) counts segments and indexes before they are allocated, which is why
+// Stats().Bytes never exceeds MaxBytes. What an empty MemoryKV takes, some 170 KB, is
+// not counted.
+//
+// What waits longest for a lock is an operation on a shard whose index grows: copying it takes
+// about 0.1 ms at 1M entries in all shards, and 2 ms at 10M.
 package memory

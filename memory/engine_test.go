@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -56,7 +57,7 @@ func verify(t testing.TB, m *MemoryKV) {
 			}
 			held += cap(g.data) + segmentCost
 			if g.single {
-				require.Contains(t, slots, refTo(uint32(number), 0))
+				require.NotZero(t, slots[refTo(uint32(number), 0)])
 				records++
 				continue
 			}
@@ -66,7 +67,7 @@ func verify(t testing.TB, m *MemoryKV) {
 			for offset < int(g.end) {
 				r := record(g.data[offset:])
 				if !r.dead() {
-					require.Contains(t, slots, refTo(uint32(number), offset))
+					require.NotZero(t, slots[refTo(uint32(number), offset)])
 					live += r.size()
 					records++
 				}
@@ -90,7 +91,7 @@ func verify(t testing.TB, m *MemoryKV) {
 			for ; at != 0; at = s.log.at(at).next() {
 				r := s.log.at(at)
 				require.Equal(t, prev, r.prev())
-				require.Contains(t, slots, at)
+				require.NotZero(t, slots[at])
 				require.False(t, onIt[at])
 				require.LessOrEqual(t, due, r.deadline())
 				require.LessOrEqual(t, m.due.all.Load(), r.deadline())
@@ -263,4 +264,151 @@ func engine(t *testing.T, config Config, r *rand.Rand, operations int) {
 		verify(t, m)
 		require.Zero(t, m.Stats().Entries)
 	})
+}
+
+func openStore(t testing.TB, config Config) *store {
+	t.Helper()
+	m, err := New(config)
+	require.NoError(t, err)
+	s, err := opener{m}.OpenAtomic([]string{"n"})
+	require.NoError(t, err)
+	return s.(*store)
+}
+
+// A write that waits for its shard judges by the time when it has it: an entry that others
+// have found expired meanwhile does not come back.
+func TestWhatHasExpiredStaysAway(t *testing.T) {
+	ctx := context.Background()
+	for name, write := range map[string]func(*store) (bool, error){
+		"Expire": func(s *store) (bool, error) { return s.Expire(ctx, "k", time.Hour) },
+		"CompareAndSwap": func(s *store) (bool, error) {
+			return s.CompareAndSwap(ctx, "k", []byte(`"v"`), []byte(`"w"`), time.Hour)
+		},
+		"Incr": func(s *store) (bool, error) {
+			sum, _, err := s.Incr(ctx, "n", 1, time.Hour)
+			return sum > 1, err
+		},
+	} {
+		s := openStore(t, Config{})
+		require.NoError(t, s.Set(ctx, "k", []byte(`"v"`), 50*time.Millisecond))
+		require.NoError(t, s.Set(ctx, "n", []byte("1"), 50*time.Millisecond))
+		for i := range s.kv.shards {
+			s.kv.shards[i].mu.Lock()
+		}
+		applied := make(chan bool)
+		go func() {
+			done, err := write(s)
+			assert.NoError(t, err)
+			applied <- done
+		}()
+		time.Sleep(60 * time.Millisecond) // the write waits, and the deadline passes
+		for i := range s.kv.shards {
+			s.kv.shards[i].mu.Unlock()
+		}
+		assert.False(t, <-applied, name)
+	}
+}
+
+// A lock that comes and goes where the current segment is full costs no segment each time.
+func TestAComingAndGoingEntryAllocatesNoSegment(t *testing.T) {
+	ctx := context.Background()
+	s := openStore(t, Config{MaxBytes: 1 << 20}) // one shard
+	text := bytes.Repeat([]byte("x"), 100)
+	for i := range 3000 {
+		require.NoError(t, s.Set(ctx, fmt.Sprint(i), text, 0))
+	}
+	log := &s.kv.shards[0].log
+	for i := 0; log.segments[log.current].room() >= 200; i++ {
+		require.NoError(t, s.Set(ctx, fmt.Sprint("more", i), text, 0))
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range 1000 {
+		require.NoError(t, s.Set(ctx, "lock", text, 0))
+		require.NoError(t, s.Del(ctx, "lock"))
+		require.NoError(t, s.Set(ctx, "lock2", text, 0))
+		require.NoError(t, s.Set(ctx, "lock3", text, 0))
+		require.NoError(t, s.Del(ctx, "lock2"))
+		require.NoError(t, s.Del(ctx, "lock3"))
+	}
+	runtime.ReadMemStats(&after)
+	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1000*maxSegment/10))
+}
+
+// A table that all hashes crowd at the end of is resized until it has its free step again.
+func TestResizeLeavesAFreeStep(t *testing.T) {
+	var x index
+	for n := range 40 {
+		if x.homes == 0 || x.full() {
+			for homes := homesFor(n + 1); !x.resize(homes); homes += homes / 4 {
+			}
+			require.False(t, x.full())
+		}
+		x.insert(1<<32-1, ref(n+1))
+		require.Equal(t, make([]uint64, step), x.slots[len(x.slots)-step:])
+	}
+}
+
+// Entries that are due are found behind others of the same millisecond that are not.
+func TestSweepWithinATick(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := context.Background()
+		s := openStore(t, Config{MaxBytes: 1 << 20}) // one shard
+		time.Sleep(1<<tick - 1 - time.Duration(s.kv.now()%(1<<tick)))
+		for i := range 100 {
+			require.NoError(t, s.Set(ctx, fmt.Sprint("due", i), []byte("1"), time.Second))
+		}
+		time.Sleep(100 * time.Nanosecond)
+		for i := range 100 {
+			require.NoError(t, s.Set(ctx, fmt.Sprint("later", i), []byte("1"), time.Second))
+		}
+		time.Sleep(time.Second - 100*time.Nanosecond)
+		s.kv.sweep(nil)
+		assert.Equal(t, 100, s.kv.Stats().Entries)
+	})
+}
+
+// A store that was never started shrinks by its writes, even if the clock is a coarse one.
+func TestWritesKeepPaceWithExpiry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := context.Background()
+		s := openStore(t, Config{})
+		const live = 5000
+		for i := range 10 * live {
+			require.NoError(t, s.Set(ctx, fmt.Sprint(i), []byte("1"), time.Second))
+			time.Sleep(time.Second / live)
+		}
+		assert.Less(t, s.kv.Stats().Entries, live*13/10)
+	})
+}
+
+// Space that removed entries left, in whatever shard, is used before a write is refused.
+func TestGarbageMakesRoom(t *testing.T) {
+	ctx := context.Background()
+	s := openStore(t, Config{MaxBytes: 8 << 20})
+	text := bytes.Repeat([]byte("x"), 100)
+	n := 0
+	for ; s.Set(ctx, fmt.Sprint(n), text, 0) == nil; n++ {
+	}
+	for i := range n / 5 {
+		require.NoError(t, s.Del(ctx, fmt.Sprint(5*i)))
+	}
+	large, stored := make([]byte, 20_000), 0
+	for ; s.Set(ctx, fmt.Sprint("large", stored), large, 0) == nil; stored++ {
+	}
+	assert.Greater(t, stored*20_000, 8<<20/10, "a fifth was deleted")
+	verify(t, s.kv)
+}
+
+// What can't be stored is refused before any work is done for it.
+func TestTooLargeIsRefusedAtOnce(t *testing.T) {
+	ctx := context.Background()
+	s := openStore(t, Config{MaxBytes: 1 << 20})
+	require.NoError(t, s.Set(ctx, "k", make([]byte, 5000), 0))
+	text := make([]byte, 100<<20)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	assert.ErrorIs(t, s.Set(ctx, "k", text, 0), ErrFull)
+	runtime.ReadMemStats(&after)
+	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20))
 }

@@ -64,5 +64,5 @@ func ExampleErrFull() {
 	fmt.Println(err)
 	// Output:
 	// true true
-	// kv: Set in namespace "cache": STORE_OPERATION_FAILED: the store holds its memory.Config.MaxBytes, 268435456, and nothing in it has expired
+	// kv: Set in namespace "cache": STORE_OPERATION_FAILED: there is no room for it within memory.Config.MaxBytes, 268435456
 }

@@ -27,7 +27,7 @@ func (m *MemoryKV) expireSome(c *clock) {
 		return
 	}
 	waiting := false
-	first := int(c.now() & 0xffff)
+	first := int(uint64(c.now()) * 0x9e3779b97f4a7c15 >> 48) // any: the clock's own low bits may stand still
 	for i := range m.shards {
 		s := &m.shards[(first+i)%len(m.shards)]
 		if m.due.shards[s.number].Load() > c.now() {
@@ -46,18 +46,19 @@ func (m *MemoryKV) expireSome(c *clock) {
 	}
 }
 
-// makeRoom frees all that can be, for a write that the bound has refused, and reports
-// whether that was anything.
-func (m *MemoryKV) makeRoom() bool {
+// makeRoom frees something, for a write that the bound has refused, and reports whether
+// it could. c is the same for all tries of a write, or entries that expire meanwhile
+// might keep it trying.
+func (m *MemoryKV) makeRoom(c *clock) bool {
 	held := m.bound.held.Load()
-	c := m.clock()
-	removed := uint64(0)
 	for i := range m.shards {
 		for more := true; more; {
-			var n uint64
-			n, more = m.shards[i].free(&c, 4)
-			removed += n
+			var removed uint64
+			removed, more = m.shards[i].free(c, 16)
+			if removed > 0 || m.bound.held.Load() < held {
+				return true
+			}
 		}
 	}
-	return removed > 0 || m.bound.held.Load() < held
+	return false
 }

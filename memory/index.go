@@ -76,7 +76,7 @@ func (x *index) resize(homes int) bool {
 			continue
 		}
 		next = max(next, grown.home(uint32(slot>>32)))
-		if next >= size-step {
+		if next >= size-step-1 {
 			return false
 		}
 		grown.slots[next] = slot

@@ -3,8 +3,8 @@ package memory
 import "slices"
 
 // A segment is a piece of memory without pointers that holds records, one behind the
-// other; or a single record of more than maxSmall bytes, whose value is never
-// overwritten, so that readers may copy it without the lock.
+// other; or a single record, of more than maxSmall bytes when it was new, whose text is
+// never overwritten, so that readers may copy a long one without the lock.
 type segment struct {
 	data   []byte
 	end    uint16 // where the next record goes
@@ -127,13 +127,18 @@ func (l *log) makeRoom(size int) bool {
 	if l.grow(size) {
 		return true
 	}
+	roomiest, most := uint32(0), 0
 	for _, number := range l.shared {
-		if s := &l.segments[number]; s.room()+s.garbage() >= size {
-			l.clean(number)
-			return l.fits(size) || l.grow(size)
+		s := &l.segments[number]
+		if room := s.room() + s.garbage(); room > most {
+			roomiest, most = number, room
 		}
 	}
-	return false
+	if most < size {
+		return false
+	}
+	l.clean(roomiest)
+	return l.fits(size) || l.grow(size)
 }
 
 // grow opens a segment, the larger the more the log holds, and makes it current. At the
@@ -179,7 +184,7 @@ func (l *log) bury(at ref) {
 	if s.live > 0 {
 		return
 	}
-	if number != l.current || len(s.data) > keptEmpty {
+	if number != l.current || len(s.data) > max(keptEmpty, l.held/2) {
 		l.close(number)
 		return
 	}
@@ -187,8 +192,8 @@ func (l *log) bury(at ref) {
 	s.end = 0
 }
 
-// keptEmpty is the longest current segment that is kept without a record: one that
-// holds a lock now and then is not to be allocated each time.
+// keptEmpty is how long a current segment without a record may be to be kept, in a log that
+// holds little else: one that holds a lock now and then is not to be allocated each time.
 const keptEmpty = 4 << 10
 
 // overwrite writes a value over that of the record at r, if it is not longer than the
@@ -211,22 +216,17 @@ func (l *log) overwrite(r record, at ref, v value, size int) bool {
 	return true
 }
 
-// exchange puts a value into the place of a single record, if its memory is not less than
-// the new one takes. It is for the bound, which has no room for both.
-func (l *log) exchange(at ref, namespace, key string, v value, size int) (record, bool) {
+// exchange puts a record that the bound has not counted into the place of a single one, if
+// it takes no more memory. It is for the bound, which has no room for both.
+func (l *log) exchange(at ref, r record) bool {
 	s := &l.segments[at>>offsetBits]
-	if !s.single {
-		return nil, false
+	if !s.single || cap(r) > cap(s.data) {
+		return false
 	}
-	data := slices.Grow([]byte(nil), size)[:size]
-	if cap(data) > cap(s.data) {
-		return nil, false
-	}
-	writeRecord(data, namespace, key, v)
-	copy(data, s.data[:keyAt]) // the deadline, and the neighbours on the wheel
-	l.bound.give(cap(s.data) - cap(data))
-	s.data = data
-	return data, true
+	copy(r, s.data[:keyAt]) // the deadline, and the neighbours on the wheel
+	l.bound.give(cap(s.data) - cap(r))
+	s.data = r
+	return true
 }
 
 // dirtiest is the segment with most garbage.

@@ -2,6 +2,7 @@ package memory
 
 import (
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -105,11 +106,7 @@ func (s *shard) replace(w *write) bool {
 	}
 	r, at := s.add(w)
 	if at == 0 {
-		var exchanged bool
-		if r, exchanged = s.log.exchange(w.at, w.store.namespace.name, w.key, w.value, w.size); exchanged {
-			w.record = r
-		}
-		return exchanged
+		return s.exchange(w)
 	}
 	before, old := s.find(w.hash, &w.store.namespace, w.key) // again, since adding moves records
 	if deadline := before.deadline(); deadline != 0 {
@@ -126,16 +123,16 @@ func (s *shard) replace(w *write) bool {
 
 // add writes a new record into the log. It returns 0 if the bound allows no more.
 func (s *shard) add(w *write) (record, ref) {
-	if w.large != nil {
-		at := s.log.adopt(w.large)
-		if at != 0 {
-			w.large = nil // it is the log's now
-			return s.log.at(at), at
-		}
-		return nil, 0
-	}
 	if w.size > maxSmall {
-		return nil, 0
+		if w.large == nil || w.extra {
+			return nil, 0
+		}
+		at := s.log.adopt(w.large)
+		if at == 0 {
+			return nil, 0
+		}
+		w.large = nil // it is the log's now
+		return s.log.at(at), at
 	}
 	at := s.log.append(w.size)
 	if at == 0 {
@@ -145,6 +142,23 @@ func (s *shard) add(w *write) (record, ref) {
 	r.setDeadline(0)
 	writeRecord(r, w.store.namespace.name, w.key, w.value)
 	return r, at
+}
+
+// exchange is replace where there is no room for old and new: see log.exchange.
+func (s *shard) exchange(w *write) bool {
+	r := w.large
+	if w.size <= maxSmall {
+		r = slices.Grow([]byte(nil), w.size)[:w.size]
+		writeRecord(r, w.store.namespace.name, w.key, w.value)
+	}
+	if r == nil || !s.log.exchange(w.at, r) {
+		return false
+	}
+	if w.large != nil && !w.extra {
+		s.kv.bound.give(cap(w.large)) // it was counted as one more
+	}
+	w.record, w.large = r, nil
+	return true
 }
 
 // growIndex has room in the index for another entry. At the bound a dense one has to do.

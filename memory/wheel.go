@@ -98,11 +98,12 @@ func (w *wheel) earliest() (bucket int, start int64) {
 	return 0, never
 }
 
-// expire calls bury for records that are due, off the wheel already, until it has looked
-// at limit records or no other is due. It returns how many it buried or put elsewhere: if
-// that is none, there was nothing to do. bury must not move records.
+// expire calls bury for records that are due, off the wheel already, until it has changed
+// limit records or no other is due. It returns how many it buried or put elsewhere: if
+// that is none, there was nothing to do. It looks at 16 times as many that are not due until
+// later in the current tick, and leaves the rest for the next tick. bury must not move records.
 func (w *wheel) expire(c *clock, limit int, bury func(r record, at ref)) (changed int) {
-	for looked := 0; looked < limit; {
+	for looked := 0; changed < limit; {
 		bucket, start := w.earliest()
 		if start > c.now() {
 			break
@@ -113,10 +114,9 @@ func (w *wheel) expire(c *clock, limit int, bury func(r record, at ref)) (change
 			continue
 		}
 		var next ref
-		for at := w.first[bucket]; at != 0 && looked < limit; at = next {
+		for at := w.first[bucket]; at != 0 && changed < limit && looked < 16*limit; at = next {
 			r := w.log.at(at)
 			next = r.next()
-			looked++
 			switch {
 			case r.expired(c):
 				w.remove(r)
@@ -125,7 +125,8 @@ func (w *wheel) expire(c *clock, limit int, bury func(r record, at ref)) (change
 				w.remove(r)
 				w.add(r, at)
 			default:
-				continue // due within this tick, but not yet
+				looked++ // due within this tick, but not yet
+				continue
 			}
 			changed++
 		}

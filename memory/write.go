@@ -27,9 +27,11 @@ type write struct {
 	hash   uint32 // of the key, for the index
 	value  value
 	size   int           // of the record of value
-	large  record        // the record itself if it is too long for a shared segment, written before the lock
+	large  record        // that record if it is longer than maxSmall, written before the lock
+	extra  bool          // large has not been counted: it can only be exchanged for one that is there
 	ttl    time.Duration // a driver's
 	clock  clock
+	rooms  clock  // of makeRoom
 	record record // the live record, and its place
 	at     ref
 	ended  bool
@@ -55,19 +57,21 @@ func (w *write) begin(s *store, key string, v value, ttl time.Duration) bool {
 // end unlocks. The write has ended, unless it is to begin again.
 func (w *write) end() {
 	w.unlock()
-	if w.large != nil {
+	if w.large != nil && !w.extra {
 		w.store.kv.bound.give(cap(w.large))
-		w.large = nil
 	}
-	w.ended = w.err == nil || w.err != w.store.kv.bound.full || !w.store.kv.makeRoom()
+	w.large, w.extra = nil, false
+	if w.err == nil || w.err != w.store.kv.bound.full {
+		w.ended = true
+		return
+	}
+	w.rooms.kv = w.store.kv
+	w.ended = !w.store.kv.makeRoom(&w.rooms)
 }
 
 // lock finds the live record of key.
 func (w *write) lock(s *store, key string, ttl time.Duration) {
 	w.store, w.key, w.ttl, w.clock = s, key, ttl, s.kv.clock()
-	if ttl > 0 {
-		w.clock.now() // it will be read, so rather without the lock
-	}
 	w.shard, w.hash = s.locate(key)
 	w.shard.mu.Lock()
 	w.shard.live(w)
@@ -107,16 +111,26 @@ func (w *write) prepare(key string) error {
 	if w.size <= maxSmall {
 		return nil
 	}
-	most := heapSize(w.size)
-	if !kv.bound.take(most) {
+	// Go's heap rounds up by less than this: its sizes are steps of at most 4 KiB, and then
+	// whole pages.
+	most := w.size + 8<<10
+	counted := kv.bound.take(most)
+	if !counted && !w.store.holdsSingle(key, w.size) {
 		return nil // put will tell, if it comes to that
 	}
 	w.large = slices.Grow([]byte(nil), w.size)[:w.size]
-	kv.bound.give(most - cap(w.large))
 	writeRecord(w.large, w.store.namespace.name, key, w.value)
+	if w.extra = !counted; counted {
+		kv.bound.give(most - cap(w.large))
+	}
 	return nil
 }
 
-// heapSize is the most that Go's heap takes for size bytes: the steps between its sizes
-// are an eighth, or a page.
-func heapSize(size int) int { return size + max(size/8, 8<<10) }
+// holdsSingle reports whether key has a record of its own segment, of size bytes or more.
+func (s *store) holdsSingle(key string, size int) bool {
+	sh, hash := s.locate(key)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	_, at := sh.find(hash, &s.namespace, key)
+	return at != 0 && sh.log.segments[at>>offsetBits].single && cap(sh.log.segments[at>>offsetBits].data) >= size
+}
