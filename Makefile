@@ -5,9 +5,9 @@ GO      ?= go
 MODULES := . examples internal/bench internal/tools
 BIN     := $(CURDIR)/bin
 
-.PHONY: test cc format vet staticcheck tidy race tour verify fuzz bench microbench clean
+.PHONY: test cc format vet staticcheck tidy race narrow tour soak verify fuzz bench microbench clean
 
-test: cc format vet staticcheck tidy race tour
+test: cc format vet staticcheck tidy race narrow tour
 
 # The race detector links against C.
 cc:
@@ -39,8 +39,20 @@ tidy:
 race:
 	CGO_ENABLED=1 $(GO) test -race -timeout 10m work
 
+# On 32 bits, where there is no race detector; without the planted bugs.
+narrow:
+	CGO_ENABLED=0 GOARCH=386 $(GO) test -short -skip 'FindBugs|DoNotDecide|Mutants' ./...
+
 tour:
 	$(GO) run ./examples/tour
+
+# The hostile load, twice at a time: without and with a limit for Go's heap.
+SOAK ?= 10m
+soak:
+	$(GO) test -c -o $(BIN)/memory.test ./memory
+	GOMEMLIMIT=400MiB $(BIN)/memory.test -test.v -test.run '^TestHostile$$' -test.timeout 60m -hostile $(SOAK) & \
+	$(BIN)/memory.test -test.v -test.run '^TestHostile$$' -test.timeout 60m -hostile $(SOAK); \
+	status=$$?; wait $$! && exit $$status
 
 # The long run of the models: minutes.
 verify:
