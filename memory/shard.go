@@ -11,7 +11,7 @@ import (
 )
 
 // A shard holds the entries whose keys hash to it. Who calls its methods holds mu: for
-// reading is enough for find and read, which move nothing.
+// reading is enough for find, which moves nothing.
 type shard struct {
 	mu      sync.RWMutex
 	hits    atomic.Uint64 // beside mu, in the cache line that a reader writes to anyway
@@ -22,7 +22,7 @@ type shard struct {
 	number  int
 	expired uint64
 	wheel   *wheel
-	_       [56]byte
+	_       [56]byte // fills 256 bytes: shards share no cache line
 }
 
 func (s *shard) init(kv *MemoryKV, number int) {
@@ -32,30 +32,19 @@ func (s *shard) init(kv *MemoryKV, number int) {
 }
 
 // find returns the record of key in n, expired or not, and its place; or nil, and 0.
-// Everything reads by it, so what it is made of stands in it, and is not called.
 func (s *shard) find(hash uint32, n *namespace, key string) (record, ref) {
-	slots := s.index.slots
-	if len(slots) == 0 {
+	if s.index.count == 0 {
 		return nil, 0
 	}
-	i := s.index.home(hash)
-	for { // as in index.search
-		g := (*[step]uint64)(slots[i:])
-		less := before(g[0], hash) + before(g[1], hash) + before(g[2], hash) + before(g[3], hash)
-		i += int(less)
-		if less < step {
-			break
+	for i := s.index.search(hash); ; i++ {
+		slot := s.index.slots[i]
+		if uint32(slot>>32) != hash {
+			return nil, 0
+		}
+		if r := s.log.at(ref(slot)); r.is(n, key) {
+			return r, ref(slot)
 		}
 	}
-	for ; uint32(slots[i]>>32) == hash; i++ {
-		r := s.log.at(ref(slots[i]))
-		at, end := header+len(n.name), header+len(n.name)+len(key)
-		if header+r.keyLen() == end && word.Uint64(r[header:header+unit])&n.mask == n.word &&
-			string(r[at:end]) == key && (len(n.name) <= unit || n.isLong(r)) {
-			return r, ref(slots[i])
-		}
-	}
-	return nil, 0
 }
 
 // live fills in the live record of a write's key, and its place, or nil and 0. One that has
@@ -217,8 +206,8 @@ func (s *shard) moved(r record, from, to ref) {
 	}
 }
 
-// expire removes entries that are due, looking at no more than limit, and reports
-// whether there was anything to do.
+// expire removes entries that are due, in a batch of no more than limit, and reports whether
+// there was anything to do.
 func (s *shard) expire(c *clock, limit int) bool {
 	changed := s.wheel.expire(c, limit, func(r record, at ref) {
 		s.index.remove(s.kv.slotHash(r), at)

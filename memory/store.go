@@ -26,10 +26,11 @@ func (s *store) locate(key string) (*shard, uint32) {
 
 // Get implements [driver.Store].
 func (s *store) Get(_ context.Context, key string) (text []byte, found bool, err error) {
+	c := s.kv.clock()
 	sh, hash := s.locate(key)
 	sh.mu.RLock()
 	r, _ := sh.find(hash, &s.namespace, key)
-	if r == nil || r.deadline() != 0 && r.deadline() <= s.kv.now() {
+	if r == nil || r.expired(&c) {
 		sh.mu.RUnlock()
 		sh.misses.Add(1)
 		return nil, false, nil
@@ -47,10 +48,11 @@ func (s *store) Get(_ context.Context, key string) (text []byte, found bool, err
 
 // Has implements [driver.Store].
 func (s *store) Has(_ context.Context, key string) (bool, error) {
+	c := s.kv.clock()
 	sh, hash := s.locate(key)
 	sh.mu.RLock()
 	r, _ := sh.find(hash, &s.namespace, key)
-	if r == nil || r.deadline() != 0 && r.deadline() <= s.kv.now() {
+	if r == nil || r.expired(&c) {
 		sh.mu.RUnlock()
 		sh.misses.Add(1)
 		return false, nil

@@ -61,12 +61,10 @@ func (w *write) end() {
 		w.store.kv.bound.give(cap(w.large))
 	}
 	w.large, w.extra = nil, false
-	if w.err == nil || w.err != w.store.kv.bound.full {
-		w.ended = true
-		return
+	if w.ended = w.err != w.store.kv.bound.full; !w.ended {
+		w.rooms.kv = w.store.kv
+		w.ended = !w.store.kv.makeRoom(&w.rooms)
 	}
-	w.rooms.kv = w.store.kv
-	w.ended = !w.store.kv.makeRoom(&w.rooms)
 }
 
 // lock finds the live record of key.
