@@ -68,6 +68,7 @@ func TestFull(t *testing.T) {
 			n := fillUp(t, s, value)
 			stats := kv.Stats()
 			assert.LessOrEqual(t, stats.Bytes, maxBytes)
+			assert.Greater(t, stats.Bytes, maxBytes*9/10, "refused with that much room left")
 			payload := n * (len("bounded:key1234") + 100)
 			assert.Greater(t, float64(payload)/float64(maxBytes), 0.6, "%d entries in %d bytes", n, stats.Bytes)
 

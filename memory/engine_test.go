@@ -158,7 +158,7 @@ func engine(t *testing.T, config Config, r *rand.Rand, operations int) {
 		refused := 0
 		for i := range operations {
 			n := r.IntN(keys)
-			key := fmt.Sprint("key", n)
+			key := fmt.Sprint("key:", n) // the first : of the physical key ends the namespace, and no other
 			if n%50 == 0 {
 				key += strings.Repeat("k", 5000)
 			}
@@ -354,7 +354,8 @@ func TestSweepWithinATick(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx := context.Background()
 		s := openStore(t, Config{MaxBytes: 1 << 20}) // one shard
-		time.Sleep(1<<tick - 1 - time.Duration(s.kv.now()%(1<<tick)))
+		toNextTick := func(from int64) time.Duration { return 1<<tick - time.Duration(from%(1<<tick)) }
+		time.Sleep(toNextTick(s.kv.now() + int64(time.Second)))
 		for i := range 100 {
 			require.NoError(t, s.Set(ctx, fmt.Sprint("due", i), []byte("1"), time.Second))
 		}
@@ -365,6 +366,15 @@ func TestSweepWithinATick(t *testing.T) {
 		time.Sleep(time.Second - 100*time.Nanosecond)
 		s.kv.sweep(nil)
 		assert.Equal(t, 100, s.kv.Stats().Entries)
+		time.Sleep(100 * time.Nanosecond)
+		s.kv.sweep(nil)
+		assert.Zero(t, s.kv.Stats().Entries)
+
+		ttl := toNextTick(s.kv.now())
+		require.NoError(t, s.Set(ctx, "at the start of a tick", []byte("1"), ttl))
+		time.Sleep(ttl)
+		s.kv.sweep(nil)
+		assert.Zero(t, s.kv.Stats().Entries)
 	})
 }
 
@@ -411,4 +421,35 @@ func TestTooLargeIsRefusedAtOnce(t *testing.T) {
 	assert.ErrorIs(t, s.Set(ctx, "k", text, 0), ErrFull)
 	runtime.ReadMemStats(&after)
 	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20))
+}
+
+// Deleting and writing for ever does not grow the store.
+func TestChurnDoesNotGrow(t *testing.T) {
+	ctx := context.Background()
+	s := openStore(t, Config{})
+	r := rand.New(rand.NewPCG(1, 2))
+	texts := bytes.Repeat([]byte("x"), 100)
+	key := func(i int) string { return fmt.Sprint("key", i) }
+	const entries = 100_000
+	for i := range entries {
+		require.NoError(t, s.Set(ctx, key(i), texts[:50+i%50], time.Hour))
+	}
+	full := s.kv.Stats().Bytes
+	next := entries
+	live := r.Perm(entries)
+	for range 2 * entries {
+		i := r.IntN(entries)
+		require.NoError(t, s.Del(ctx, key(live[i])))
+		live[i] = next
+		require.NoError(t, s.Set(ctx, key(next), texts[:50+r.IntN(50)], time.Hour))
+		next++
+	}
+	assert.Less(t, float64(s.kv.Stats().Bytes), 1.15*float64(full))
+	verify(t, s.kv)
+	for _, i := range live[entries/10:] {
+		require.NoError(t, s.Del(ctx, key(i)))
+	}
+	assert.Less(t, s.kv.Stats().Bytes, full*4/10, "a tenth is left")
+	s.kv.sweep(nil)
+	assert.Less(t, s.kv.Stats().Bytes, full*3/10, "and a sweep puts it together")
 }
