@@ -43,9 +43,9 @@
 // entries at a time and lets go of lock and processor in between; each write removes
 // a few too, so a MemoryKV that was never started frees as well.
 //
-// Reads take the lock for reading, and change nothing but a counter. The clock is read only
-// where a deadline may matter, and with the lock, so that no entry comes back that
-// another operation has found expired.
+// Reads take the lock too, but for a moment, and change nothing but a counter. The clock is read
+// only where a deadline matters, and never before the lock is held, so that no entry comes
+// back that another operation has found expired.
 //
 // The bound (bound.go) counts segments and indexes before they are allocated, which is why
 // Stats().Bytes never exceeds MaxBytes. What an empty MemoryKV takes, some 170 KB, is

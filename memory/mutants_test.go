@@ -35,6 +35,8 @@ func TestModelsFindBugs(t *testing.T) {
 			"d != 0 && d <= c.now()", "d != 0 && d+3_000_000 <= c.now()", histories},
 		{"an entry lives 1 ns too long", "record.go",
 			"d != 0 && d <= c.now()", "d != 0 && d < c.now()", sequences},
+		{"an entry lives 1 ns too long for Has", "store.go",
+			"deadline > s.kv.now()", "deadline >= s.kv.now()", sequences},
 		{"KeepTTL drops the TTL", "shard.go",
 			"\tcase driver.KeepTTL:\n", "\tcase driver.KeepTTL:\n\t\ts.setDeadline(w.record, w.at, 0)\n", sequences},
 		{"Incr moves the deadline", "store.go",

@@ -22,12 +22,12 @@ func (m *MemoryKV) Stats() Stats {
 	}
 	for i := range m.shards {
 		sh := &m.shards[i]
-		sh.mu.RLock()
+		sh.mu.Lock()
 		s.Entries += sh.index.count
-		s.Hits += sh.hits.Load()
-		s.Misses += sh.misses.Load()
+		s.Hits += sh.hits
+		s.Misses += sh.misses
 		s.Expired += sh.expired
-		sh.mu.RUnlock()
+		sh.mu.Unlock()
 	}
 	s.Bytes = m.bound.held.Load()
 	s.Sweeps = m.collector.sweeps.Load()

@@ -26,48 +26,72 @@ func (s *store) locate(key string) (*shard, uint32) {
 
 // Get implements [driver.Store].
 func (s *store) Get(_ context.Context, key string) (text []byte, found bool, err error) {
-	c := s.kv.clock()
-	sh, hash := s.locate(key)
-	sh.mu.RLock()
-	r, _ := sh.find(hash, &s.namespace, key)
-	if r == nil || r.expired(&c) {
-		sh.mu.RUnlock()
-		sh.misses.Add(1)
+	r, sh := s.read(key)
+	if r == nil {
+		sh.mu.Unlock()
 		return nil, false, nil
 	}
-	sh.hits.Add(1)
 	v := r.value()
-	if v.len() > maxSmall { // nobody overwrites it
-		sh.mu.RUnlock()
+	if len(v.text) > maxSmall { // nobody overwrites it
+		sh.mu.Unlock()
+		return v.copy(), true, nil
+	}
+	// Allocating may have to help Go's collector, so small values leave the lock first.
+	var small [256]byte
+	if v.text != nil && len(v.text) <= len(small) {
+		v.text = small[:copy(small[:], v.text)]
+		sh.mu.Unlock()
 		return v.copy(), true, nil
 	}
 	text = v.copy()
-	sh.mu.RUnlock()
+	sh.mu.Unlock()
 	return text, true, nil
 }
 
 // Has implements [driver.Store].
 func (s *store) Has(_ context.Context, key string) (bool, error) {
-	c := s.kv.clock()
 	sh, hash := s.locate(key)
-	sh.mu.RLock()
+	sh.mu.Lock()
 	r, _ := sh.find(hash, &s.namespace, key)
-	if r == nil || r.expired(&c) {
-		sh.mu.RUnlock()
-		sh.misses.Add(1)
+	if r == nil {
+		sh.misses++
+		sh.mu.Unlock()
 		return false, nil
 	}
-	sh.hits.Add(1)
-	sh.mu.RUnlock()
-	return true, nil
+	sh.hits++
+	deadline := r.deadline()
+	sh.mu.Unlock()
+	if deadline == 0 || deadline > s.kv.now() {
+		return true, nil
+	}
+	// It may have been put off since: that needs a look with the lock.
+	r, sh = s.read(key)
+	sh.hits--
+	sh.mu.Unlock()
+	return r != nil, nil
+}
+
+// read locks the shard of key, and returns the live record, or nil, counted as a hit or a
+// miss.
+func (s *store) read(key string) (record, *shard) {
+	c := s.kv.clock()
+	sh, hash := s.locate(key)
+	sh.mu.Lock()
+	r, _ := sh.find(hash, &s.namespace, key)
+	if r == nil || r.expired(&c) {
+		sh.misses++
+		return nil, sh
+	}
+	sh.hits++
+	return r, sh
 }
 
 // TTL implements [driver.Store].
 func (s *store) TTL(_ context.Context, key string) (ttl time.Duration, found bool, err error) {
 	c := s.kv.clock()
 	sh, hash := s.locate(key)
-	sh.mu.RLock()
-	defer sh.mu.RUnlock()
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
 	r, _ := sh.find(hash, &s.namespace, key)
 	if r == nil || r.expired(&c) {
 		return 0, false, nil

@@ -127,8 +127,8 @@ func (w *write) prepare(key string) error {
 // holdsSingle reports whether key has a record of its own segment, of size bytes or more.
 func (s *store) holdsSingle(key string, size int) bool {
 	sh, hash := s.locate(key)
-	sh.mu.RLock()
-	defer sh.mu.RUnlock()
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
 	_, at := sh.find(hash, &s.namespace, key)
 	return at != 0 && sh.log.segments[at>>offsetBits].single && cap(sh.log.segments[at>>offsetBits].data) >= size
 }
