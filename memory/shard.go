@@ -3,17 +3,16 @@ package memory
 import (
 	"math"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/zelt-go/kv/adaptor/driver"
 )
 
-// A shard holds the entries whose keys hash to it. Who calls its methods holds mu. It is no
-// RWMutex: that costs a write four atomic operations instead of two, a read one more for
-// its counter, and readers that meet in a shard stay for a moment only.
+// A shard holds the entries whose keys hash to it. Who calls its methods holds mu. It is
+// not for readers and writers: sync.RWMutex costs a write four atomic operations instead of
+// two, a read one more for its counter, and readers who meet in a shard stay for a moment only.
 type shard struct {
-	mu      sync.Mutex
+	mu      lock
 	hits    uint64
 	misses  uint64
 	index   index
