@@ -115,6 +115,7 @@ func verify(t testing.TB, m *MemoryKV) {
 // Random operations on values of all sizes, beside a map, with and without a bound.
 // What was refused changed nothing; what was not is there, to the byte.
 func TestEngine(t *testing.T) {
+	t.Parallel()
 	for _, config := range []Config{{}, {MaxBytes: 64 << 10}, {MaxBytes: 1 << 20}, {MaxBytes: 5 << 20}} {
 		for range 8 {
 			seed := rand.Uint64()
@@ -425,6 +426,7 @@ func TestTooLargeIsRefusedAtOnce(t *testing.T) {
 
 // Deleting and writing for ever does not grow the store.
 func TestChurnDoesNotGrow(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	s := openStore(t, Config{})
 	r := rand.New(rand.NewPCG(1, 2))

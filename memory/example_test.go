@@ -39,7 +39,7 @@ func ExampleErrFull() {
 	ctx := context.Background()
 
 	kv, err := memory.New(memory.Config{
-		MaxBytes:      256 << 20, // entries and index, all told
+		MaxBytes:      64 << 20, // entries and index, all told
 		MaxValueBytes: 1 << 20,   // of one value's JSON text
 	})
 	if err != nil {
@@ -60,9 +60,9 @@ func ExampleErrFull() {
 	if errors.Is(err, memory.ErrFull) {
 		// surely not stored; a cache can do without
 	}
-	fmt.Println(stored > 250, kv.Stats().Entries == stored)
+	fmt.Println(stored > 60, kv.Stats().Entries == stored)
 	fmt.Println(err)
 	// Output:
 	// true true
-	// kv: Set in namespace "cache": STORE_OPERATION_FAILED: there is no room for it within memory.Config.MaxBytes, 268435456
+	// kv: Set in namespace "cache": STORE_OPERATION_FAILED: there is no room for it within memory.Config.MaxBytes, 67108864
 }

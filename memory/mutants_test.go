@@ -13,6 +13,7 @@ const yields = "w.shard.mu.Unlock()\n\ttime.Sleep(time.Nanosecond)\n\tw.shard.mu
 
 // The models find the bugs that hide best, planted one at a time.
 func TestModelsFindBugs(t *testing.T) {
+	t.Parallel()
 	histories := []string{"-run", "^TestHistories$", "-histories", "100", "."}
 	sequences := []string{"-run", "^TestSequences$", "-rapid.checks", "20000", "-rapid.nofailfile", "."}
 	for _, m := range []struct {
@@ -55,6 +56,7 @@ func TestModelsFindBugs(t *testing.T) {
 
 // A hash finds a key and never decides for it: with four hashes for all keys, the tests pass.
 func TestHashesDoNotDecide(t *testing.T) {
+	t.Parallel()
 	output, failed := mutant.Test(t, "memory.go", "return max(uint32(hash), 1)", "return max(uint32(hash)%4, 1)",
 		"-run", "^(TestSequences|TestEngine|TestNamespacesAreIsolated)$/^MaxBytes=1048576", ".")
 	assert.False(t, failed, output)

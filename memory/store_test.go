@@ -480,6 +480,7 @@ func TestNothingIsShared(t *testing.T) {
 // 1,000,000 random pairs of (path, key), made of bytes that mean something to some
 // encoding, never meet: a pair that is new is missing, one that is not has its own value.
 func TestPairsNeverMeet(t *testing.T) {
+	t.Parallel()
 	pairs := 1_000_000
 	if testing.Short() {
 		pairs = 100_000
