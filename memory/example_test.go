@@ -40,7 +40,7 @@ func ExampleErrFull() {
 
 	kv, err := memory.New(memory.Config{
 		MaxBytes:      64 << 20, // entries and index, all told
-		MaxValueBytes: 1 << 20,   // of one value's JSON text
+		MaxValueBytes: 1 << 20,  // of one value's JSON text
 	})
 	if err != nil {
 		log.Fatal(err)
