@@ -3,6 +3,7 @@ package memory
 import (
 	"runtime"
 	"sync"
+	"sync/atomic"
 )
 
 // A lock is a mutex for whoever holds it for a moment only. A goroutine that meets another one
@@ -10,28 +11,40 @@ import (
 // stand in the queue of the processor that goes on with the waker, for up to a time slice of
 // 10 ms, while a yielding goroutine on the other processor (Go's sweeper, our collector)
 // keeps that one from looking for work elsewhere.
-type lock struct{ sync.Mutex }
+type lock struct {
+	held atomic.Uint32
+	gate sync.Mutex // of those who have waited for long: only one of them goes on yielding
+}
 
 const (
-	spins  = 100    // tries without a yield: longer than the lock is mostly held
-	yields = 10_000 // tries with one; then it does go to sleep, since the holder must have lost its processor
+	spins  = 100    // tries without a yield: longer than the lock is held, mostly
+	yields = 10_000 // tries with one, before the gate: the holder must have lost its processor
 )
 
-// Lock is sync.Mutex's, but for how it waits.
 func (l *lock) Lock() {
-	if !l.TryLock() {
+	if !l.held.CompareAndSwap(0, 1) {
 		l.wait()
 	}
 }
 
+// TryLock reports whether it took the lock.
+func (l *lock) TryLock() bool { return l.held.CompareAndSwap(0, 1) }
+
+func (l *lock) Unlock() { l.held.Store(0) }
+
 func (l *lock) wait() {
-	for i := range spins + yields {
-		if i >= spins {
+	for i := 0; l.held.Load() != 0 || !l.TryLock(); i++ {
+		switch {
+		case i < spins:
+		case i < spins+yields:
 			runtime.Gosched()
-		}
-		if l.TryLock() {
+		default:
+			l.gate.Lock()
+			defer l.gate.Unlock()
+			for !l.TryLock() {
+				runtime.Gosched()
+			}
 			return
 		}
 	}
-	l.Mutex.Lock()
 }

@@ -21,7 +21,7 @@ type shard struct {
 	number  int
 	expired uint64
 	wheel   *wheel
-	_       [56]byte // fills 256 bytes: shards share no cache line
+	_       [40]byte // fills 256 bytes: shards share no cache line
 }
 
 func (s *shard) init(kv *MemoryKV, number int) {
