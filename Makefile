@@ -1,23 +1,29 @@
 # `make test` is what CI runs. It needs Go, git and make; the race detector needs a C
-# compiler, which is installed where that can be done.
+# compiler, and some tests a Redis server, which are installed where that can be done.
 
 GO      ?= go
-MODULES := . examples internal/bench internal/tools
+MODULES := . adaptor/redis adaptor/redis/internal/bench examples internal/bench internal/tools
 BIN     := $(CURDIR)/bin
 
-.PHONY: test cc format vet staticcheck tidy race narrow tour soak verify fuzz bench microbench clean
+.PHONY: test cc servers format vet staticcheck tidy race narrow tour soak verify fuzz bench bench-redis microbench clean
 
-test: cc format vet staticcheck tidy race narrow tour
+test: cc servers format vet staticcheck tidy race narrow tour
 
-# The race detector links against C.
-cc:
-	@command -v $$($(GO) env CC) >/dev/null 2>&1 || { \
-	  echo 'no C compiler, which go test -race needs: installing gcc'; \
+# $(call install,program,what it is,what for,Debian's packages) installs a program if it is missing.
+install = @command -v $(1) >/dev/null 2>&1 || { \
+	  echo 'no $(2), which $(3): installing $(4)'; \
 	  if command -v apt-get >/dev/null 2>&1 && [ "$$(id -u)" = 0 ]; then \
-	    apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends gcc libc6-dev; \
+	    apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(4); \
 	  else \
-	    echo 'make: install a C compiler first (Debian: apt-get install gcc libc6-dev)' >&2; exit 1; \
+	    echo 'make: install $(2) first (Debian: apt-get install $(4))' >&2; exit 1; \
 	  fi; }
+
+cc:
+	$(call install,$$($(GO) env CC),C compiler,go test -race links with,gcc libc6-dev)
+
+# The tests start servers of their own; a server that the package may have started stays alone.
+servers:
+	$(call install,redis-server,redis-server,the tests of adaptor/redis start,redis-server redis-tools)
 
 format:
 	@out=$$(gofmt -l .); if [ -n "$$out" ]; then echo "not formatted by gofmt:"; echo "$$out"; exit 1; fi
@@ -55,9 +61,11 @@ soak:
 	status=$$?; wait $$! && exit $$status
 
 # The long run of the models: minutes.
-verify:
+verify: servers
 	$(GO) test ./memory -timeout 60m -run '^TestHistories$$' -histories 1000
 	$(GO) test ./memory -timeout 60m -run '^TestSequences$$' -rapid.checks=20000
+	$(GO) test ./adaptor/redis -timeout 60m -run '^TestHistories$$' -histories 100
+	$(GO) test ./adaptor/redis -timeout 60m -v -run '^TestKill$$' -kills 20
 
 # Each fuzz target for FUZZTIME.
 FUZZTIME ?= 1m
@@ -71,6 +79,10 @@ fuzz:
 bench:
 	$(GO) build -o $(BIN)/bench ./internal/bench
 	$(BIN)/bench
+
+# The stores on a server beside the client below them, go-redis and redis-benchmark: five minutes.
+bench-redis: servers
+	$(GO) test ./adaptor/redis/internal/bench -count 1 -timeout 30m -v -rounds 6
 
 microbench:
 	$(GO) test ./internal/codec ./memory -run '^$$' -bench . -benchmem -count 6

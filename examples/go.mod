@@ -3,8 +3,10 @@ module github.com/zelt-go/kv/examples
 go 1.26
 
 require (
+	github.com/redis/rueidis v1.0.79
 	github.com/stretchr/testify v1.12.1
 	github.com/zelt-go/kv v0.0.0
+	github.com/zelt-go/kv/adaptor/redis v0.0.0
 	go.uber.org/dig v1.19.0
 	go.uber.org/fx v1.24.0
 	go.uber.org/goleak v1.3.0
@@ -15,7 +17,9 @@ require (
 	go.uber.org/multierr v1.10.0 // indirect
 	go.uber.org/zap v1.26.0 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
-	golang.org/x/sys v0.0.0-20220412211240-33da011f77ad // indirect
+	golang.org/x/sys v0.47.0 // indirect
 )
 
 replace github.com/zelt-go/kv => ../
+
+replace github.com/zelt-go/kv/adaptor/redis => ../adaptor/redis

@@ -19,11 +19,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"reflect"
 
 	"go.uber.org/fx"
 
 	"github.com/zelt-go/kv/adaptor"
+	"github.com/zelt-go/kv/internal/module"
 	"github.com/zelt-go/kv/memory"
 )
 
@@ -31,9 +31,10 @@ import (
 // and nothing else. Optional from the graph: [memory.Config] (see [WithConfig]) and
 // *slog.Logger, which gets one debug line per sweep that removed something.
 //
-// An app has one Module: fx refuses a second provider of a type.
+// An app has one Module, and either this one or redismodule.Module: fx refuses a second
+// provider of a type.
 var Module = fx.Module("kv",
-	fx.Provide(New, atomicAdaptor, plainAdaptor),
+	fx.Provide(New, eitherKvmoduleOrRedismodule, module.PlainAdaptor),
 )
 
 // Params is what [New] takes from the graph.
@@ -87,29 +88,11 @@ func WithConfig(config memory.Config) fx.Option {
 // decoration of a type in a scope: an app that decorates AtomicKVAdaptor itself has to
 // leave that out of a test that replaces it.
 func ReplaceAdaptor(a adaptor.AtomicKVAdaptor) fx.Option {
-	if isNil(a) {
+	if module.IsNil(a) {
 		return fx.Error(errors.New("kvmodule: ReplaceAdaptor needs an adaptor, got nil"))
 	}
 	return fx.Decorate(func() adaptor.AtomicKVAdaptor { return a })
 }
 
-func atomicAdaptor(kv *memory.MemoryKV) adaptor.AtomicKVAdaptor { return kv }
-
-func plainAdaptor(a adaptor.AtomicKVAdaptor) (adaptor.KVAdaptor, error) {
-	if isNil(a) {
-		return nil, errors.New("kvmodule: the adaptor.AtomicKVAdaptor in the app is nil")
-	}
-	return adaptor.WithoutAtomic(a), nil
-}
-
-// isNil reports whether a is nil, or holds a nil.
-func isNil(a adaptor.AtomicKVAdaptor) bool {
-	if a == nil {
-		return true
-	}
-	switch v := reflect.ValueOf(a); v.Kind() {
-	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Slice, reflect.Chan:
-		return v.IsNil()
-	}
-	return false
-}
+// eitherKvmoduleOrRedismodule has a name that helps: in an app with both modules, fx quotes it.
+func eitherKvmoduleOrRedismodule(kv *memory.MemoryKV) adaptor.AtomicKVAdaptor { return kv }

@@ -10,13 +10,15 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/zelt-go/kv/adaptor"
+	"github.com/zelt-go/kv/adaptor/driver"
+	"github.com/zelt-go/kv/internal/model"
 	"github.com/zelt-go/kv/memory"
 )
 
 // sequence runs operations one after the other on a fresh MemoryKV, in a bubble with
 // its collector at work, beside a plain map and an exact clock. It returns the first
 // difference, or "".
-func sequence(t *testing.T, open func() adaptor.AtomicKVAdaptor, ops []operation) (difference string) {
+func sequence(t *testing.T, open func() adaptor.AtomicKVAdaptor, ops []model.Operation) (difference string) {
 	type modelEntry struct {
 		text     string
 		deadline time.Time // zero: none
@@ -38,31 +40,31 @@ func sequence(t *testing.T, open func() adaptor.AtomicKVAdaptor, ops []operation
 			require.NoError(t, err)
 			stores = append(stores, s)
 		}
-		model := map[place]modelEntry{}
+		entries := map[place]modelEntry{}
 		for i, o := range ops {
-			time.Sleep(o.pause)
-			at := place{o.store, o.key}
-			e, found := model[at]
+			time.Sleep(o.Pause)
+			at := place{o.Store, o.Key}
+			e, found := entries[at]
 			if found && !e.deadline.IsZero() && !time.Now().Before(e.deadline) {
 				e, found = modelEntry{}, false
 			}
-			found, text, change, want := apply(o, found, e.text)
+			found, text, change, want := o.Apply(found, e.text)
 			e.text = text
 			switch change {
-			case clear:
+			case model.ClearDeadline:
 				e.deadline = time.Time{}
-			case set:
-				e.deadline = time.Now().Add(o.ttl)
+			case model.SetDeadline:
+				e.deadline = time.Now().Add(o.TTL)
 			}
 			if found {
-				model[at] = e
+				entries[at] = e
 			} else {
-				delete(model, at)
+				delete(entries, at)
 			}
-			if (o.kind == opTTL || o.kind == opIncr) && found && want.code == "" && !e.deadline.IsZero() {
-				want.left = max(time.Until(e.deadline), time.Millisecond)
+			if (o.Kind == model.TTL || o.Kind == model.Incr) && found && want.Code == "" && !e.deadline.IsZero() {
+				want.Left = max(time.Until(e.deadline), time.Millisecond)
 			}
-			if got := do(stores[o.store], modelKeys[o.key], o); got != want {
+			if got := o.Do(ctx, stores[o.Store], modelKeys[o.Key]); got != want {
 				difference = fmt.Sprintf("operation %d, %v\ngot      %+v\npromised %+v", i, o, got, want)
 				return
 			}
@@ -82,17 +84,17 @@ func openMemory() adaptor.AtomicKVAdaptor {
 // TestSequences is the state machine: all operations, several namespaces, time passing
 // between steps. -rapid.checks=N sets how many cases, -rapid.seed repeats one.
 func TestSequences(t *testing.T) {
-	pick := rapid.Custom(func(r *rapid.T) operation {
-		return operation{
-			kind:  kind(rapid.IntRange(0, int(kinds)-1).Draw(r, "kind")),
-			store: rapid.IntRange(0, len(modelPaths)-1).Draw(r, "store"),
-			key:   rapid.IntRange(0, len(modelKeys)-1).Draw(r, "key"),
-			value: rapid.SampledFrom(modelValues).Draw(r, "value"),
-			old:   rapid.SampledFrom(modelValues).Draw(r, "old"),
-			by:    rapid.SampledFrom(modelBy).Draw(r, "by"),
-			ttl:   rapid.SampledFrom(modelTTLs).Draw(r, "ttl"),
-			pause: rapid.SampledFrom(modelPauses).Draw(r, "pause"),
-		}.sane()
+	pick := rapid.Custom(func(r *rapid.T) model.Operation {
+		return model.Operation{
+			Kind:  model.Kind(rapid.IntRange(0, int(model.Kinds)-1).Draw(r, "kind")),
+			Store: rapid.IntRange(0, len(modelPaths)-1).Draw(r, "store"),
+			Key:   rapid.IntRange(0, len(modelKeys)-1).Draw(r, "key"),
+			Value: rapid.SampledFrom(modelValues).Draw(r, "value"),
+			Old:   rapid.SampledFrom(modelValues).Draw(r, "old"),
+			By:    rapid.SampledFrom(modelBy).Draw(r, "by"),
+			TTL:   rapid.SampledFrom(modelTTLs).Draw(r, "ttl"),
+			Pause: rapid.SampledFrom(modelPauses).Draw(r, "pause"),
+		}.Sane()
 	})
 	rapid.Check(t, func(r *rapid.T) {
 		ops := rapid.SliceOfN(pick, 1, 60).Draw(r, "operations")
@@ -107,21 +109,31 @@ func FuzzSequence(f *testing.F) {
 	f.Add([]byte("\x03\x00\x02\x00\x00\x00\x00\x05"))
 	f.Add([]byte("\x06\x00\x00\x03\x06\x00\x00\x13\x02\x00\x00\x22\x08\x01\x01\x01"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		var ops []operation
+		var ops []model.Operation
 		for ; len(data) >= 4 && len(ops) < 200; data = data[4:] {
-			ops = append(ops, operation{
-				kind:  kind(data[0]) % kinds,
-				store: int(data[0]>>4) % len(modelPaths),
-				key:   int(data[1]) % len(modelKeys),
-				value: modelValues[int(data[1]>>4)%len(modelValues)],
-				old:   modelValues[int(data[2])%len(modelValues)],
-				by:    modelBy[int(data[2]>>4)%len(modelBy)],
-				ttl:   modelTTLs[int(data[3])%len(modelTTLs)],
-				pause: modelPauses[int(data[3]>>4)%len(modelPauses)],
-			}.sane())
+			ops = append(ops, model.Operation{
+				Kind:  model.Kind(data[0]) % model.Kinds,
+				Store: int(data[0]>>4) % len(modelPaths),
+				Key:   int(data[1]) % len(modelKeys),
+				Value: modelValues[int(data[1]>>4)%len(modelValues)],
+				Old:   modelValues[int(data[2])%len(modelValues)],
+				By:    modelBy[int(data[2]>>4)%len(modelBy)],
+				TTL:   modelTTLs[int(data[3])%len(modelTTLs)],
+				Pause: modelPauses[int(data[3]>>4)%len(modelPauses)],
+			}.Sane())
 		}
 		if difference := sequence(t, openMemory, ops); difference != "" {
 			t.Fatal(difference)
 		}
 	})
 }
+
+// The values that operations are made of: few, so that they meet.
+var (
+	modelKeys   = []string{"k", "", "b:k"}
+	modelPaths  = [][]string{{"a"}, {"a", "b"}, {"ab"}}
+	modelValues = []string{`1`, `2`, `"1"`, `null`, `9223372036854775807`, `{"a":1}`, `5.0`}
+	modelBy     = []int64{1, -1, 5, 0, 9223372036854775807, -9223372036854775808}
+	modelTTLs   = []time.Duration{0, driver.KeepTTL, time.Millisecond, 2 * time.Millisecond, 10 * time.Millisecond, time.Hour}
+	modelPauses = []time.Duration{0, 0, 0, 1, time.Millisecond - 1, time.Millisecond, time.Millisecond + 1, 10 * time.Millisecond, time.Second}
+)

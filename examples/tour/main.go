@@ -2,6 +2,10 @@
 // the sections of the documentation on real data, prints what it does and what came
 // back, and compares that with what the documentation promises.
 //
+// It walks on a MemoryKV, or, if the environment has KV_URL, on that Redis or Valkey server:
+//
+//	KV_URL=redis://localhost:6379 go run ./examples/tour
+//
 // It exits with 0 if all was as promised, 1 if anything was not, and 130 if it was
 // interrupted.
 package main
@@ -44,10 +48,13 @@ func main() {
 // run starts the app, walks, stops the app, and returns the exit code. Tests add
 // options, to plant another adaptor.
 func run(ctx context.Context, out io.Writer, options ...fx.Option) int {
+	backend := fx.Options(kvmodule.Module, kvmodule.WithConfig(memory.Config{GCInterval: gcInterval}))
+	if url := os.Getenv("KV_URL"); url != "" {
+		backend = onRedis(url)
+	}
 	var t tour
 	app := fx.New(
-		kvmodule.Module,
-		kvmodule.WithConfig(memory.Config{GCInterval: gcInterval}),
+		backend,
 		fx.NopLogger,
 		fx.Provide(
 			cache.NewCacheService,

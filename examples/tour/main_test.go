@@ -24,11 +24,13 @@ import (
 	"github.com/zelt-go/kv/adaptor"
 	"github.com/zelt-go/kv/adaptor/driver"
 	"github.com/zelt-go/kv/examples/internal/wrap"
+	"github.com/zelt-go/kv/internal/redistest"
 	"github.com/zelt-go/kv/kvmodule"
 	"github.com/zelt-go/kv/memory"
 )
 
 func TestMain(m *testing.M) {
+	_ = os.Unsetenv("KV_URL")
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("os/signal.signal_recv"))
 }
 
@@ -62,6 +64,15 @@ func TestTourInRealTime(t *testing.T) {
 	begin := time.Now()
 	requireAsPromised(t)
 	require.Less(t, time.Since(begin), 10*time.Second)
+}
+
+// The same walk on a real server, where it leaves nothing behind.
+func TestTourOnRedis(t *testing.T) {
+	server := redistest.Start(t)
+	t.Setenv("KV_URL", server.URL())
+	requireAsPromised(t)
+	assert.Equal(t, "0", server.Do("DBSIZE"))
+	assert.Zero(t, server.Clients())
 }
 
 func requireAsPromised(t *testing.T, options ...fx.Option) {

@@ -17,12 +17,12 @@ import (
 )
 
 // tour is what the app injects. Everything works on the adaptor, whichever it is;
-// the MemoryKV is only there to watch its collector.
+// the MemoryKV, if there is one, is only there to watch its collector.
 type tour struct {
 	fx.In
 
 	KV       adaptor.AtomicKVAdaptor
-	Memory   *memory.MemoryKV
+	Memory   *memory.MemoryKV `optional:"true"`
 	Cache    *cache.CacheService
 	Limiter  *ratelimit.RateLimiter
 	Sessions *session.Sessions
@@ -262,6 +262,10 @@ func (t tour) errors(w *walk) {
 }
 
 func (t tour) collector(w *walk) {
+	if t.Memory == nil {
+		w.note("no MemoryKV: the server removes expired keys by itself")
+		return
+	}
 	store, err := t.Memory.Namespace("garbage")
 	if err != nil {
 		w.ok(`Namespace("garbage")`)(err)

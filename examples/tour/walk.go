@@ -45,6 +45,13 @@ func (w *walk) step(did, got, want string, asPromised bool) {
 	fmt.Fprintf(w.out, "  ✗ %-58s expected %s, got %s\n", did, want, got)
 }
 
+// note prints what is no step.
+func (w *walk) note(text string) {
+	if w.ctx.Err() == nil {
+		fmt.Fprintln(w.out, "  –", text)
+	}
+}
+
 // ok is for what returns nothing but an error: store.Del, say.
 func (w *walk) ok(did string) func(error) {
 	return func(err error) {

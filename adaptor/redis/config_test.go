@@ -1,0 +1,91 @@
+package redis_test
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/zelt-go/kv/adaptor/redis"
+)
+
+func TestConfig(t *testing.T) {
+	for url, want := range map[string]string{
+		"localhost:6379":                        "scheme",
+		"http://localhost":                      "scheme",
+		"redis://":                              "has no host",
+		"redis://user@localhost":                "a user without a password",
+		"redis://localhost/x":                   "a database that is no number",
+		"redis://localhost/-1":                  "a database that is no number",
+		"redis://localhost?db=1":                "a query that is not known",
+		"unix://socket":                         "no absolute path",
+		"unix:///socket?database=1":             "a query that is not known",
+		"redis://:s/ecret@localhost":            "",
+		"redis://:sec:ret@localhost:port":       "is not a URL",
+		"redis://:sec%zzret@localhost":          "is not a URL",
+		"redis://user:secret@localhost/secret":  "a database that is no number",
+		"redis://user:secret@localhost?secret=": "a query that is not known",
+	} {
+		_, err := redis.New(redis.Config{URL: url})
+		require.Error(t, err, url)
+		assert.ErrorContains(t, err, "redis: Config.URL")
+		assert.ErrorContains(t, err, want)
+		for _, secret := range []string{"ecret", "sec", "ret@"} {
+			assert.NotContains(t, err.Error(), secret)
+		}
+		t.Setenv("REDIS_URL", url)
+		_, err = redis.New(redis.Config{})
+		assert.ErrorContains(t, err, "redis: the environment variable REDIS_URL")
+	}
+	t.Setenv("REDIS_URL", "")
+	for want, config := range map[string]redis.Config{
+		"redis: Config.Timeout must not be negative, got -1ns":                {Timeout: -1},
+		"redis: Config.Pipeline must be at least 256, or 0 for 1024; got 255": {Pipeline: 255},
+		"redis: Config.Pipeline must be at most 1048576, got 1048577":         {Pipeline: 1<<20 + 1},
+		"redis: Config.Buffer must be at least 4096, or 0 for 65536; got -1":  {Buffer: -1},
+		"redis: Config.Username needs Config.Password":                        {Username: "u"},
+	} {
+		_, err := redis.New(config)
+		assert.EqualError(t, err, want)
+	}
+	for _, url := range []string{"", "redis://localhost", "rediss://h:1/2", "redis://[::1]:7", "unix:///s?db=2", "redis://:p@h"} {
+		_, err := redis.New(redis.Config{URL: url})
+		assert.NoError(t, err)
+	}
+}
+
+// fakeServer answers each command with the same text.
+func fakeServer(t *testing.T, answer string) (addr string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	done := make(chan struct{})
+	t.Cleanup(func() {
+		_ = l.Close()
+		<-done
+	})
+	go func() {
+		defer close(done)
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			r := bufio.NewReader(conn)
+			for {
+				line, err := r.ReadString('\n')
+				if err != nil {
+					break
+				}
+				if strings.HasPrefix(line, "*") {
+					_, _ = io.WriteString(conn, answer)
+				}
+			}
+			_ = conn.Close()
+		}
+	}()
+	return l.Addr().String()
+}

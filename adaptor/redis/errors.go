@@ -1,0 +1,143 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/redis/rueidis"
+
+	"github.com/zelt-go/kv/adaptor/driver"
+)
+
+var (
+	errNotMade    = driver.Reason(errors.New("redis: not made by New"), "the RedisKV was not made by redis.New or redis.NewFromClient")
+	errNotStarted = driver.Reason(errors.New("redis: not started"), "the RedisKV is not started, or was stopped: its Start comes before its use (redismodule calls it when the app starts)")
+	errCrowded    = "no place among redis.Config.Pipeline operations that wait for the server"
+
+	// errAnswer: a write was applied, or not.
+	errAnswer = driver.Unknown(driver.Reason(errors.New("redis: an answer of another form"), "the server gave an answer of another form than the command has"))
+)
+
+// refusal is the error of an error reply: the command has changed nothing. Its text is the
+// reply's first word only, since the rest may quote keys and values.
+func refusal(reply *rueidis.RedisError) error {
+	text := reply.Error() // without "ERR", which the client takes away
+	code, _, _ := strings.Cut(text, " ")
+	switch {
+	case code == "WRONGTYPE":
+		return notAllowed(reply, "the key holds another type than text (WRONGTYPE)")
+	case strings.HasPrefix(text, "value is not an integer"):
+		return notAllowed(reply, "the stored value is not a plain integer")
+	case strings.HasPrefix(text, "increment or decrement would overflow"):
+		return notAllowed(reply, "the sum is beyond the range of int64")
+	}
+	if !isCode(code) {
+		code = "ERR"
+	}
+	if hint := hints[code]; hint != "" {
+		code += ": " + hint
+	}
+	return driver.Reason(reply, "the server refused with "+code)
+}
+
+// isCode reports whether word is as Redis begins its errors.
+func isCode(word string) bool {
+	for _, c := range word {
+		if (c < 'A' || c > 'Z') && c != '_' {
+			return false
+		}
+	}
+	return word != "" && len(word) <= 30
+}
+
+// hints say what a code means, and what to do about it.
+var hints = map[string]string{
+	"OOM":         "its maxmemory is reached",
+	"READONLY":    "it is a replica; the stores need the primary",
+	"NOREPLICAS":  "fewer replicas are connected than its min-replicas-to-write",
+	"MISCONF":     "it can't save to disk and is set to stop writes then",
+	"LOADING":     "it is loading its data; try again later",
+	"BUSY":        "it is running a long script; try again later",
+	"CLUSTERDOWN": "its cluster has no primary for this key",
+	"MOVED":       "it is a node of a cluster",
+	"NOAUTH":      "it wants a password: redis.Config.URL or Password",
+	"WRONGPASS":   "user or password is wrong: redis.Config.URL, Username and Password",
+	"NOPERM":      "its ACL does not permit this user the command or the key",
+}
+
+func notAllowed(reply error, text string) error {
+	return driver.Reason(fmt.Errorf("%w: %w", driver.ErrInvalidValue, reply), text)
+}
+
+// unanswered is the error of a call that got no reply. sent is false if the command has surely
+// not left; then a write surely has not happened.
+func (l *link) unanswered(ctx context.Context, err error, sent bool) error {
+	var d *dialError
+	switch {
+	case errors.As(err, &d):
+		return d.reason()
+	case ctx.Err() != nil:
+		err = l.ended(ctx, "the server did not answer")
+	default:
+		err = driver.Reason(err, "the connection to "+l.address+" was lost: "+kindOf(err))
+	}
+	if !sent {
+		return driver.Reason(err, "no connection to "+l.address+" yet: "+driver.ReasonOf(err))
+	}
+	return driver.Unknown(err)
+}
+
+// ended is the error of a context that has ended, with what it ended for lack of.
+func (l *link) ended(ctx context.Context, lack string) error {
+	err := ctx.Err()
+	if context.Cause(ctx) == errTimeout {
+		return driver.Reason(err, fmt.Sprintf("%s within redis.Config.Timeout, %s", lack, l.timeout))
+	}
+	return driver.Reason(err, lack+": "+err.Error())
+}
+
+// errTimeout is the cause of a context's end that Config.Timeout made.
+var errTimeout = errors.New("redis: Config.Timeout")
+
+// dialError says that there is no connection, so nothing was sent.
+type dialError struct {
+	address string
+	err     error
+}
+
+func (e *dialError) Error() string { return "no connection to " + e.address + ": " + kindOf(e.err) }
+func (e *dialError) Unwrap() error { return e.err }
+func (e *dialError) reason() error { return driver.Reason(e, e.Error()) }
+
+// kindOf says what happened to a connection, in words that quote nothing but the network.
+func kindOf(err error) string {
+	var dns *net.DNSError
+	var number syscall.Errno
+	switch {
+	case errors.As(err, &dns):
+		return "no address for this host name"
+	case errors.As(err, &number):
+		return number.Error()
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
+		return "timeout"
+	case errors.Is(err, context.Canceled):
+		return "given up"
+	}
+	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
+		err = inner
+	}
+	switch text := err.Error(); text {
+	case "EOF", "unexpected EOF":
+		return "closed by the other side"
+	default:
+		if err == rueidis.ErrClosing || errors.Is(err, net.ErrClosed) {
+			return "closed"
+		}
+		return fmt.Sprintf("an error of type %T", err)
+	}
+}

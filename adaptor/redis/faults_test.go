@@ -1,0 +1,302 @@
+package redis_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/zelt-go/kv/adaptor"
+	"github.com/zelt-go/kv/adaptor/redis"
+	"github.com/zelt-go/kv/internal/model"
+	"github.com/zelt-go/kv/internal/redistest"
+)
+
+// Each write loses its answer, a hundred times. It is applied once, and never said not to be.
+func TestLostReply(t *testing.T) {
+	s := redistest.Start(t)
+	p := redistest.StartProxy(t, s.Addr)
+	store := open(t, start(t, redis.Config{URL: p.URL()}), "ns")
+	for _, tt := range []struct {
+		name   string
+		before string // "" for no key
+		write  func(key string) error
+		after  string // what one application makes of it
+	}{
+		{"Set", "1", func(k string) error { return store.Set(ctx, k, 2) }, "2"},
+		{"Del", "1", func(k string) error { return store.Del(ctx, k) }, "(nil)"},
+		{"Expire", "1", func(k string) error { return failed(store.Expire(ctx, k, time.Hour)) }, "1 expires"},
+		{"Incr", "1", func(k string) error { return failed(store.Incr(ctx, k, 1)) }, "2"},
+		{"Incr new", "", func(k string) error { return failed(store.Incr(ctx, k, 1, adaptor.WithTTL(time.Hour))) }, "1 expires"},
+		{"SetNX", "", func(k string) error { return failed(store.SetNX(ctx, k, 2)) }, "2"},
+		{"CompareAndSwap", "1", func(k string) error { return failed(store.CompareAndSwap(ctx, k, 1, 2)) }, "2"},
+		{"CompareAndDelete", "1", func(k string) error { return failed(store.CompareAndDelete(ctx, k, 1)) }, "(nil)"},
+	} {
+		unknown := 0
+		for i := range 100 {
+			key := fmt.Sprint(tt.name, i)
+			physical := "ns:" + key
+			if tt.before != "" {
+				s.Do("SET", physical, tt.before)
+			}
+			require.Eventually(t, func() bool { return failed(store.Has(ctx, key)) == nil }, 5*time.Second, time.Millisecond, "connected again")
+			p.Set([]redistest.Fault{redistest.Cut, redistest.Reset}[i%2])
+			err := tt.write(key)
+			p.Set(redistest.Pass) // if it was a ping of the client that lost its answer
+			state := s.Do("GET", physical)
+			if s.Do("PTTL", physical) > "0" {
+				state += " expires"
+			}
+			before := tt.before
+			if before == "" {
+				before = "(nil)"
+			}
+			switch {
+			case err == nil:
+				require.Equal(t, tt.after, state, tt.name)
+			case adaptor.OutcomeUnknown(err):
+				unknown++
+				require.ErrorIs(t, err, adaptor.ErrStoreOperationFailed)
+				require.Contains(t, []string{before, tt.after}, state, tt.name)
+			default:
+				require.Equal(t, before, state, "%s: said not to be applied: %v", tt.name, err)
+			}
+		}
+		assert.Greater(t, unknown, 90, "%s: or the test shows nothing", tt.name)
+	}
+}
+
+func failed[A any](_ A, err error) error { return err }
+
+var kills = flag.Int("kills", 3, "how often TestKill kills the server")
+
+// The server is killed under load, with what it has acknowledged on its disk, and starts again: no
+// acknowledged write is lost, and none that was said not to have happened has. Without the
+// disk, the same check finds that writes are lost.
+func TestKill(t *testing.T) {
+	t.Run("appendfsync always", func(t *testing.T) {
+		s := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
+		operations, unknown := 0, 0
+		for range *kills {
+			result, n, u := killed(t, s)
+			require.Equal(t, porcupine.Ok, result)
+			operations += n
+			unknown += u
+		}
+		t.Logf("%d kills, %d operations, %d of unknown outcome", *kills, operations, unknown)
+	})
+	t.Run("no disk", func(t *testing.T) {
+		result, _, _ := killed(t, redistest.Start(t))
+		require.Equal(t, porcupine.Illegal, result, "the check does not see that everything was lost")
+	})
+}
+
+var histories9 atomic.Int64
+
+func killed(t *testing.T, s *redistest.Server) (result porcupine.CheckResult, operations, unknown int) {
+	store := open(t, start(t, redis.Config{URL: s.URL()}), fmt.Sprint("history-", histories9.Add(1)))
+	const goroutines, each = 8, 250
+	var begun atomic.Int64
+	var down atomic.Bool
+	killAt := 200 + rand.Int64N(goroutines*each/2)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for begun.Load() < killAt {
+			time.Sleep(100 * time.Microsecond)
+		}
+		s.Kill()
+		down.Store(true)
+		s.Restart()
+		down.Store(false)
+	})
+	history, failures, unknown := model.Load{
+		Goroutines: goroutines, Operations: each, TTLs: []time.Duration{0, -1, time.Hour}, Seed: rand.Uint64(), Slack: slack,
+		Pause: func(*rand.Rand) {
+			begun.Add(1)
+			for down.Load() {
+				time.Sleep(time.Millisecond)
+			}
+		},
+	}.Record(store)
+	wg.Wait()
+	require.NotZero(t, failures, "killed too late")
+	return model.Linearizable(history, time.Minute), len(history), unknown
+}
+
+// How late calls may come back.
+const (
+	overrunP99 = 50 * time.Millisecond
+	overrunMax = time.Second
+)
+
+// A call ends when its context does, whatever the server does.
+func TestCallsEndInTime(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		hang func(s *redistest.Server, p *redistest.Proxy)
+	}{
+		{"the server pauses", func(s *redistest.Server, _ *redistest.Proxy) { s.Do("CLIENT", "PAUSE", "3000", "ALL") }},
+		{"answers are lost", func(_ *redistest.Server, p *redistest.Proxy) { p.Set(redistest.Swallow) }},
+		{"the connection is lost, and no new one gets an answer", func(_ *redistest.Server, p *redistest.Proxy) {
+			p.Set(redistest.Refuse)
+			p.Set(redistest.Mute)
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := redistest.Start(t)
+			p := redistest.StartProxy(t, s.Addr)
+			store := open(t, start(t, redis.Config{URL: p.URL(), Pipeline: 256, Timeout: 100 * time.Millisecond}), "ns")
+			_, err := store.Incr(ctx, "n", 1)
+			require.NoError(t, err)
+
+			// More calls than there are places, some before and most after it hangs.
+			hang := time.AfterFunc(50*time.Millisecond, func() { tt.hang(s, p) })
+			defer hang.Stop()
+			var mu sync.Mutex
+			var overruns []time.Duration
+			var wg sync.WaitGroup
+			stop := time.Now().Add(2 * time.Second)
+			for g := range 64 {
+				wg.Go(func() {
+					for i := 0; time.Now().Before(stop); i++ {
+						limit := time.Duration(10+rand.IntN(90)) * time.Millisecond
+						var c context.Context
+						var cancel context.CancelFunc
+						switch (g + i) % 3 {
+						case 0:
+							c, cancel = context.WithTimeout(ctx, limit)
+						case 1:
+							c, cancel = context.WithTimeout(ctx, time.Minute)
+							time.AfterFunc(limit, cancel)
+						case 2: // the configured timeout
+							c, cancel = context.WithCancel(ctx)
+							limit = 100 * time.Millisecond
+						}
+						begin := time.Now()
+						var err error
+						if i%2 == 0 {
+							_, err = store.Incr(c, "n", 1)
+						} else {
+							_, _, err = store.GetRaw(c, "n")
+						}
+						late := time.Since(begin) - limit
+						cancel()
+						if err != nil {
+							mu.Lock()
+							overruns = append(overruns, late)
+							mu.Unlock()
+							if ended := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled); late < 0 && ended {
+								assert.Fail(t, "ended too early", "%v: %v", late, err)
+							}
+						}
+					}
+				})
+			}
+			wg.Wait()
+			require.Greater(t, len(overruns), 300)
+			slices.Sort(overruns)
+			p99, worst := overruns[len(overruns)*99/100], overruns[len(overruns)-1]
+			t.Logf("%d calls ended by their contexts, late by p50 %v, p99 %v, at most %v", len(overruns), overruns[len(overruns)/2], p99, worst)
+			assert.LessOrEqual(t, p99, overrunP99)
+			assert.LessOrEqual(t, worst, overrunMax)
+		})
+	}
+}
+
+// The server goes and comes back: meanwhile calls fail soon, surely without effect, and then it
+// goes on by itself.
+func TestGoneAndBack(t *testing.T) {
+	s := redistest.Start(t)
+	store := open(t, start(t, redis.Config{URL: s.URL()}), "ns")
+	require.NoError(t, store.Set(ctx, "k", 1))
+	s.Kill()
+	var err error
+	for range 3 { // the first may still be on its way when the connection breaks
+		begin := time.Now()
+		err = store.Set(ctx, "k", 2)
+		require.ErrorIs(t, err, adaptor.ErrStoreOperationFailed)
+		assert.Less(t, time.Since(begin), time.Second)
+	}
+	assert.False(t, adaptor.OutcomeUnknown(err))
+	assert.EqualError(t, err, `kv: Set in namespace "ns": STORE_OPERATION_FAILED: no connection to `+s.Addr+`: connection refused`)
+	s.Restart()
+	require.Eventually(t, func() bool { return store.Set(ctx, "k", 3) == nil }, 10*time.Second, 10*time.Millisecond)
+	assert.Equal(t, "3", s.Do("GET", "ns:k"))
+}
+
+// A server that refuses has changed nothing, and says why.
+func TestRefusals(t *testing.T) {
+	for _, tt := range []struct {
+		code   string
+		reads  bool // reads are refused as well
+		refuse func(t *testing.T, s *redistest.Server)
+	}{
+		{"OOM", false, func(_ *testing.T, s *redistest.Server) { s.Do("CONFIG", "SET", "maxmemory", "1") }},
+		{"NOREPLICAS", false, func(_ *testing.T, s *redistest.Server) { s.Do("CONFIG", "SET", "min-replicas-to-write", "1") }},
+		{"READONLY", false, func(t *testing.T, s *redistest.Server) {
+			host, port, _ := strings.Cut(redistest.Start(t).Addr, ":")
+			s.Do("CONFIG", "SET", "replica-serve-stale-data", "yes")
+			s.Do("REPLICAOF", host, port)
+		}},
+		{"NOPERM", true, func(_ *testing.T, s *redistest.Server) {
+			s.Do("ACL", "SETUSER", "default", "-@all", "+get", "+ping", "+acl")
+		}},
+		{"BUSY", true, func(t *testing.T, s *redistest.Server) {
+			s.Do("CONFIG", "SET", "busy-reply-threshold", "1")
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				_ = s.Do("EVAL", "while true do end", "0")
+			}()
+			t.Cleanup(func() {
+				s.Do("SCRIPT", "KILL")
+				<-done
+			})
+			require.Eventually(t, func() bool { return strings.HasPrefix(s.Do("GET", "x"), "BUSY") }, 5*time.Second, time.Millisecond)
+		}},
+	} {
+		t.Run(tt.code, func(t *testing.T) {
+			s := redistest.Start(t)
+			store := open(t, start(t, redis.Config{URL: s.URL()}), "ns")
+			require.NoError(t, store.Set(ctx, "secret", 1, adaptor.WithTTL(time.Hour)))
+			tt.refuse(t, s)
+			for name, err := range map[string]error{
+				"Set":            store.Set(ctx, "secret", 2),
+				"Incr":           failed(store.Incr(ctx, "secret", 1)),
+				"new Incr":       failed(store.Incr(ctx, "secret 2", 1, adaptor.WithTTL(time.Hour))),
+				"SetNX":          failed(store.SetNX(ctx, "secret 3", 1)),
+				"CompareAndSwap": failed(store.CompareAndSwap(ctx, "secret", 1, 2)),
+			} {
+				assert.ErrorIs(t, err, adaptor.ErrStoreOperationFailed, name)
+				assert.ErrorContains(t, err, "the server refused with "+tt.code, name)
+				assert.NotContains(t, fmt.Sprint(err), "secret", name)
+				assert.False(t, adaptor.OutcomeUnknown(err), name)
+			}
+			if !tt.reads && tt.code != "READONLY" {
+				n, found, err := adaptor.Get[int](ctx, store, "secret")
+				require.NoError(t, err)
+				assert.True(t, found)
+				assert.Equal(t, 1, n)
+				left, _, err := store.TTL(ctx, "secret")
+				require.NoError(t, err)
+				assert.Greater(t, left, 59*time.Minute)
+				for _, key := range []string{"secret 2", "secret 3"} {
+					found, err := store.Has(ctx, key)
+					require.NoError(t, err)
+					assert.False(t, found)
+				}
+			}
+		})
+	}
+}

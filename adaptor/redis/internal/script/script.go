@@ -1,0 +1,68 @@
+// Package script holds the operations that need more than one command of the server. A
+// script works on one key, and is one step to everybody else. All that may fail comes before all
+// that changes something, and its errors are the server's own, with their code first. Numbers
+// that may need all of int64 pass as text: Lua's are doubles.
+package script
+
+import (
+	"crypto/sha1"
+	"encoding/hex"
+)
+
+// A Script is its text, and the SHA-1 by which the server knows it.
+type Script struct{ Text, SHA string }
+
+func newScript(text string) *Script {
+	sum := sha1.Sum([]byte(text))
+	return &Script{text, hex.EncodeToString(sum[:])}
+}
+
+// The scripts.
+var (
+	// Incr: by, ttl in ms or "" → the sum as text, PTTL.
+	Incr = newScript(`
+local left = redis.pcall('PTTL', KEYS[1])
+if type(left) == 'table' then return left end
+local failed
+if left == -2 then
+  if ARGV[2] == '' then
+    failed, left = redis.pcall('SET', KEYS[1], ARGV[1]), -1
+  else
+    failed, left = redis.pcall('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]), tonumber(ARGV[2])
+  end
+  if failed.err then return failed end
+  return {ARGV[1], left}
+end
+failed = redis.pcall('INCRBY', KEYS[1], ARGV[1])
+if type(failed) == 'table' then return failed end
+return {redis.call('GET', KEYS[1]), left}
+`)
+
+	// Swap: old, new, an option of SET or "", its argument or "" → 1 or 0.
+	Swap = newScript(`
+local value = redis.pcall('GET', KEYS[1])
+if type(value) == 'table' then return value end
+if value ~= ARGV[1] then return 0 end
+local done
+if ARGV[3] == '' then
+  done = redis.pcall('SET', KEYS[1], ARGV[2])
+elseif ARGV[4] == '' then
+  done = redis.pcall('SET', KEYS[1], ARGV[2], ARGV[3])
+else
+  done = redis.pcall('SET', KEYS[1], ARGV[2], ARGV[3], ARGV[4])
+end
+if done.err then return done end
+return 1
+`)
+
+	// Delete: old → 1 or 0.
+	Delete = newScript(`
+local value = redis.pcall('GET', KEYS[1])
+if type(value) == 'table' then return value end
+if value ~= ARGV[1] then return 0 end
+return redis.pcall('DEL', KEYS[1])
+`)
+
+	// All are those above.
+	All = []*Script{Incr, Swap, Delete}
+)

@@ -1,0 +1,205 @@
+package redis_test
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/rueidis"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/zelt-go/kv/adaptor"
+	"github.com/zelt-go/kv/adaptor/redis"
+	"github.com/zelt-go/kv/internal/redistest"
+)
+
+func TestStartAndStop(t *testing.T) {
+	s := redistest.Start(t)
+	kv, err := redis.New(redis.Config{URL: s.URL()})
+	require.NoError(t, err)
+	store := open(t, kv, "ns")
+	for range 2 {
+		err = store.Set(ctx, "k", 1)
+		assert.ErrorIs(t, err, adaptor.ErrStoreOperationFailed)
+		assert.ErrorContains(t, err, "is not started")
+		assert.False(t, adaptor.OutcomeUnknown(err))
+
+		require.NoError(t, kv.Start(ctx))
+		require.NoError(t, kv.Start(ctx), "twice is once")
+		require.NoError(t, store.Set(ctx, "k", 1), "opened before")
+		require.NoError(t, kv.Stop(ctx))
+		require.NoError(t, kv.Stop(ctx))
+	}
+	assert.Zero(t, s.Clients())
+}
+
+func TestManyCycles(t *testing.T) {
+	s := redistest.Start(t)
+	kv, err := redis.New(redis.Config{URL: s.URL()})
+	require.NoError(t, err)
+	store := open(t, kv, "ns")
+	for range 200 {
+		require.NoError(t, kv.Start(ctx))
+		_, err := store.Incr(ctx, "n", 1)
+		require.NoError(t, err)
+		require.NoError(t, kv.Stop(ctx))
+	}
+	assert.Equal(t, "200", s.Do("GET", "ns:n"))
+	assert.Zero(t, s.Clients())
+}
+
+func TestStartAndStopTogether(t *testing.T) {
+	s := redistest.Start(t)
+	kv, err := redis.New(redis.Config{URL: s.URL()})
+	require.NoError(t, err)
+	store := open(t, kv, "ns")
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 10 {
+				assert.NoError(t, kv.Start(ctx))
+				_, _ = store.Incr(ctx, "n", 1)
+				assert.NoError(t, kv.Stop(ctx))
+			}
+		})
+	}
+	wg.Wait()
+	require.NoError(t, kv.Stop(ctx))
+	assert.Zero(t, s.Clients())
+}
+
+// What is on its way when Stop begins is answered.
+func TestStopLetsCallsEnd(t *testing.T) {
+	s := redistest.Start(t)
+	p := redistest.StartProxy(t, s.Addr)
+	p.Delay(50 * time.Millisecond)
+	kv, err := redis.New(redis.Config{URL: p.URL()})
+	require.NoError(t, err)
+	require.NoError(t, kv.Start(ctx))
+	store := open(t, kv, "ns")
+	got := make(chan error)
+	go func() { got <- store.Set(ctx, "k", 1) }()
+	require.Eventually(t, func() bool { return s.Do("EXISTS", "ns:k") == "1" }, 5*time.Second, time.Millisecond)
+	require.NoError(t, kv.Stop(ctx))
+	assert.NoError(t, <-got)
+}
+
+func TestStartFails(t *testing.T) {
+	s := redistest.Start(t, "--requirepass", "right")
+	primary := redistest.Start(t)
+	host, port, _ := strings.Cut(primary.Addr, ":")
+	replica := redistest.Start(t, "--replicaof", host, port)
+	gone := redistest.Start(t)
+	gone.Kill()
+	old := fakeServer(t, "%7\r\n+server\r\n+redis\r\n+version\r\n+6.0.16\r\n+proto\r\n:3\r\n+id\r\n:1\r\n+mode\r\n+standalone\r\n+role\r\n+master\r\n+modules\r\n*0\r\n")
+	for _, tt := range []struct {
+		url  string
+		want string
+	}{
+		{gone.URL(), "redis: start with " + gone.Addr + ": connection refused"},
+		{s.URL(), "redis: start with " + s.Addr + ": the server refused with NOAUTH: it wants a password: redis.Config.URL or Password"},
+		{"redis://:wrong@" + s.Addr, "redis: start with " + s.Addr + ": the server refused with WRONGPASS: user or password is wrong: redis.Config.URL, Username and Password"},
+		{replica.URL(), "redis: start with " + replica.Addr + `: its role is "replica": it is a read-only copy, and the stores need the primary`},
+		{"redis://" + old, "redis: start with " + old + `: its version is "6.0.16", and the stores need 6.2 or later`},
+		{"redis://name.invalid", "redis: start with name.invalid:6379: no address for this host name"},
+		{"unix:///nowhere.sock", "redis: start with /nowhere.sock: no such file or directory"},
+	} {
+		kv, err := redis.New(redis.Config{URL: tt.url})
+		require.NoError(t, err)
+		err = kv.Start(ctx)
+		assert.EqualError(t, err, tt.want)
+		assert.Empty(t, adaptor.CodeOf(err))
+		_, err = open(t, kv, "ns").Has(ctx, "k")
+		assert.ErrorContains(t, err, "is not started")
+		require.NoError(t, kv.Stop(ctx))
+	}
+	assert.Zero(t, primary.Clients())
+}
+
+// Start gives up when its context ends, whatever the server does.
+func TestStartEndsInTime(t *testing.T) {
+	p := redistest.StartProxy(t, redistest.Start(t).Addr)
+	p.Set(redistest.Mute)
+	kv, err := redis.New(redis.Config{URL: p.URL()})
+	require.NoError(t, err)
+	c, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
+	begin := time.Now()
+	err = kv.Start(c)
+	assert.ErrorIs(t, err, context.DeadlineExceeded)
+	assert.ErrorContains(t, err, "redis: start with "+p.Addr)
+	assert.Less(t, time.Since(begin), time.Second)
+}
+
+// Stop gives up when its context ends; all ends all the same.
+func TestStopEndsInTime(t *testing.T) {
+	s := redistest.Start(t)
+	p := redistest.StartProxy(t, s.Addr)
+	kv, err := redis.New(redis.Config{URL: p.URL()})
+	require.NoError(t, err)
+	require.NoError(t, kv.Start(ctx))
+	store := open(t, kv, "ns")
+	p.Set(redistest.Swallow)
+	got := make(chan error)
+	go func() { got <- store.Set(ctx, "k", 1) }()
+	require.Eventually(t, func() bool { return s.Do("EXISTS", "ns:k") == "1" }, 5*time.Second, time.Millisecond)
+	c, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
+	begin := time.Now()
+	assert.ErrorIs(t, kv.Stop(c), context.DeadlineExceeded)
+	assert.Less(t, time.Since(begin), time.Second)
+	assert.True(t, adaptor.OutcomeUnknown(<-got))
+	require.Eventually(t, func() bool { return s.Clients() == 0 }, 5*time.Second, time.Millisecond)
+}
+
+func TestNewFromClient(t *testing.T) {
+	s := redistest.Start(t)
+	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{s.Addr}, DisableRetry: true, DisableCache: true})
+	require.NoError(t, err)
+	defer client.Close()
+	kv, err := redis.NewFromClient(client, redis.Config{})
+	require.NoError(t, err)
+	store := open(t, kv, "ns")
+	require.NoError(t, store.Set(ctx, "k", 1), "it serves at once")
+	require.NoError(t, kv.Start(ctx))
+	require.NoError(t, kv.Stop(ctx))
+	assert.ErrorContains(t, store.Set(ctx, "k", 2), "was stopped")
+	require.NoError(t, client.Do(ctx, client.B().Ping().Build()).Error(), "the client is not ours to close")
+	require.NoError(t, kv.Start(ctx))
+	require.NoError(t, store.Set(ctx, "k", 3))
+	require.NoError(t, kv.Stop(ctx))
+
+	_, err = redis.NewFromClient(nil, redis.Config{})
+	assert.EqualError(t, err, "redis: NewFromClient needs a client, got nil")
+}
+
+func TestUnixSocketPasswordAndDatabase(t *testing.T) {
+	s := redistest.Start(t, "--requirepass", "p@ss/w:ord")
+	for _, config := range []redis.Config{
+		{URL: "unix://:p%40ss%2Fw%3Aord@" + s.Socket() + "?db=3"},
+		{URL: "redis://" + s.Addr + "/3", Password: "p@ss/w:ord"},
+		{URL: "redis://default:p%40ss%2Fw%3Aord@" + s.Addr + "/3"},
+	} {
+		store := open(t, start(t, config), "ns")
+		_, err := store.Incr(ctx, "n", 1)
+		require.NoError(t, err)
+	}
+	store := open(t, start(t, redis.Config{URL: "redis://" + s.Addr, Password: "p@ss/w:ord"}), "ns")
+	found, err := store.Has(ctx, "n")
+	require.NoError(t, err)
+	assert.False(t, found, "another database")
+}
+
+func TestZeroValues(t *testing.T) {
+	var none *redis.RedisKV
+	var zero redis.RedisKV
+	for _, kv := range []*redis.RedisKV{none, &zero} {
+		_, err := kv.Namespace("ns")
+		assert.ErrorIs(t, err, adaptor.ErrStoreOperationFailed)
+		assert.Error(t, kv.Start(ctx))
+		assert.NoError(t, kv.Stop(ctx))
+	}
+}

@@ -1,0 +1,264 @@
+package redis
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"github.com/zelt-go/kv/adaptor/redis/internal/script"
+)
+
+// A link is a client of the server, from Start to Stop. It adds to the client that a call ends
+// when its context does, whatever happens: rueidis does not look at the context while it
+// connects, nor when its queue of unanswered commands is full, and while only one call is on its
+// way it closes the connection when that one is late, with the calls of others on it.
+//
+// As long as the server answers, a call is the client's, in the caller's goroutine. From the
+// first call that ends without an answer, and before the first connection, each call has a
+// goroutine of its own that the caller can leave behind, until one is answered again.
+type link struct {
+	client  rueidis.Client
+	address string
+	timeout time.Duration
+
+	answers atomic.Bool  // the last call to end was answered
+	calls   atomic.Int32 // in the callers' goroutines
+	most    int32        // of them
+
+	life   context.Context // of the calls with goroutines of their own
+	end    context.CancelFunc
+	behind sync.WaitGroup // those goroutines
+	places chan struct{}  // for them
+
+	// Of the connections that we dial ourselves, which have been heard of:
+	dials  bool
+	open   atomic.Int32  // how many there are
+	opened atomic.Uint64 // how many there ever were
+}
+
+func newLink(config Config, address string) *link {
+	places := 1 << config.pipelineScale()
+	l := &link{
+		address: address,
+		timeout: config.Timeout,
+		most:    int32(places * 3 / 4),
+		places:  make(chan struct{}, places/8), // the last eighth is the client's: its pings
+	}
+	l.life, l.end = context.WithCancel(context.Background())
+	return l
+}
+
+// connect makes a client of our own, and returns when it is connected, or ctx is done.
+func (l *link) connect(ctx context.Context, config Config, s server) error {
+	l.dials = true
+	made := make(chan error, 1)
+	go func() {
+		var err error
+		l.client, err = rueidis.NewClient(rueidis.ClientOption{
+			InitAddress:         []string{s.address},
+			ForceSingleClient:   true,
+			DialCtxFn:           l.dial,
+			TLSConfig:           s.tls,
+			Username:            s.username,
+			Password:            s.password,
+			SelectDB:            s.database,
+			DisableRetry:        true,
+			DisableCache:        true,
+			RingScaleEachConn:   config.pipelineScale(),
+			ReadBufferEachConn:  config.Buffer,
+			WriteBufferEachConn: config.Buffer,
+		})
+		made <- err
+	}()
+	select {
+	case err := <-made:
+		return err
+	case <-ctx.Done():
+		l.end() // ends the dialing, and closes what is connected
+		<-made
+		return ctx.Err()
+	}
+}
+
+// close ends the client, if it is ours, and all calls, and waits until ctx is done.
+func (l *link) close(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if l.dials && l.client != nil {
+			l.client.Close() // lets calls end that are on their way
+		}
+		l.end()
+		l.behind.Wait()
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		l.end()
+		return ctx.Err()
+	}
+}
+
+// do sends a command once, and returns the answer, which may be nil, or an error as a driver
+// returns it. It ends when ctx does, or after the timeout if ctx has no deadline.
+func (l *link) do(ctx context.Context, cmd rueidis.Completed) (rueidis.RedisMessage, error) {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, l.timeout, errTimeout)
+		defer cancel()
+	}
+	cut, opened := l.dials && l.open.Load() == 0, l.opened.Load()
+	result, sent := l.send(ctx, cmd)
+	message, err := result.ToMessage()
+	var reply *rueidis.RedisError
+	switch {
+	case err == nil || rueidis.IsRedisNil(err):
+		l.hear(true)
+		return message, nil
+	case errors.As(err, &reply):
+		l.hear(true)
+		return message, refusal(reply)
+	case !sent:
+		return message, err
+	default:
+		l.hear(false)
+		return message, l.unanswered(ctx, err, !cut || l.opened.Load() != opened)
+	}
+}
+
+func (l *link) hear(answer bool) {
+	if l.answers.Load() != answer {
+		l.answers.Store(answer)
+	}
+}
+
+// send gives a command to the client. If sent is false, the error is complete.
+func (l *link) send(ctx context.Context, cmd rueidis.Completed) (result rueidis.RedisResult, sent bool) {
+	if l.answers.Load() {
+		if l.calls.Add(1) <= l.most {
+			result = l.client.Do(direct{ctx}, cmd)
+			l.calls.Add(-1)
+			if !errors.Is(result.NonRedisError(), errNoConnection) {
+				return result, true
+			}
+		} else {
+			l.calls.Add(-1)
+		}
+	}
+	select {
+	case l.places <- struct{}{}:
+	case <-ctx.Done():
+		return rueidis.NewResult(rueidis.RedisMessage{}, l.ended(ctx, errCrowded)), false
+	}
+	answer := make(chan rueidis.RedisResult, 1)
+	l.behind.Add(1)
+	go func() {
+		defer l.behind.Done()
+		result := l.client.Do(l.life, cmd)
+		for errors.Is(result.NonRedisError(), errNoConnection) && ctx.Err() == nil {
+			result = l.client.Do(l.life, cmd) // that was the word for a direct call, which dialed first
+		}
+		<-l.places
+		answer <- result
+	}()
+	select {
+	case result = <-answer:
+	case <-ctx.Done():
+		result = rueidis.NewResult(rueidis.RedisMessage{}, ctx.Err())
+	}
+	return result, true
+}
+
+// direct is the context of a call in the caller's goroutine: it hides its deadline, for which
+// the client would close the connection, and must not dial.
+type direct struct{ context.Context }
+
+func (direct) Deadline() (time.Time, bool) { return time.Time{}, false }
+
+func (d direct) Value(key any) any {
+	if key == (isDirect{}) {
+		return true
+	}
+	return d.Context.Value(key)
+}
+
+type isDirect struct{}
+
+var errNoConnection = errors.New("redis: no connection")
+
+// dial makes a connection for the client, with TLS if config is not nil.
+func (l *link) dial(ctx context.Context, address string, dialer *net.Dialer, config *tls.Config) (net.Conn, error) {
+	if ctx.Value(isDirect{}) != nil {
+		return nil, errNoConnection
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(l.life, cancel)()
+	network := "tcp"
+	if address != "" && address[0] == '/' {
+		network = "unix"
+	}
+	var conn net.Conn
+	var err error
+	if config != nil {
+		conn, err = (&tls.Dialer{NetDialer: dialer, Config: config}).DialContext(ctx, network, address)
+	} else {
+		conn, err = dialer.DialContext(ctx, network, address)
+	}
+	if err != nil {
+		return nil, &dialError{address, err}
+	}
+	c := &connection{Conn: conn, link: l}
+	c.forget = context.AfterFunc(l.life, func() { _ = c.Close() })
+	return c, nil
+}
+
+// A connection is open from the first that it hears of the server, which is before anything
+// but the handshake is sent, until it is closed.
+type connection struct {
+	net.Conn
+	link   *link
+	forget func() bool
+	state  atomic.Int32
+}
+
+const (
+	silent = iota
+	heard
+	closed
+)
+
+func (c *connection) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if n > 0 && c.state.Load() == silent && c.state.CompareAndSwap(silent, heard) {
+		c.link.opened.Add(1)
+		c.link.open.Add(1)
+	}
+	return n, err
+}
+
+func (c *connection) Close() error {
+	c.forget()
+	if c.state.Swap(closed) == heard {
+		c.link.open.Add(-1)
+	}
+	return c.Conn.Close()
+}
+
+// eval runs a script on a key: in one round trip, or in two if the server does not know it yet,
+// or any more.
+func (l *link) eval(ctx context.Context, s *script.Script, key string, args ...string) (rueidis.RedisMessage, error) {
+	m, err := l.do(ctx, l.client.B().Evalsha().Sha1(s.SHA).Numkeys(1).Key(key).Arg(args...).Build())
+	var reply *rueidis.RedisError
+	if errors.As(err, &reply) && reply.IsNoScript() {
+		return l.do(ctx, l.client.B().Eval().Script(s.Text).Numkeys(1).Key(key).Arg(args...).Build())
+	}
+	return m, err
+}

@@ -1,0 +1,224 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"github.com/redis/rueidis"
+
+	"github.com/zelt-go/kv/adaptor"
+	"github.com/zelt-go/kv/adaptor/driver"
+	"github.com/zelt-go/kv/adaptor/redis/internal/script"
+)
+
+// RedisKV is a Redis or Valkey server as a backend of stores. It is an
+// [adaptor.AtomicKVAdaptor]; make one with [New] or [NewFromClient]. It may be used by many
+// goroutines at once.
+type RedisKV struct {
+	config  Config
+	server  server
+	adaptor adaptor.AtomicKVAdaptor
+	handed  rueidis.Client // nil if the client is ours
+	turn    chan struct{}  // to Start or Stop
+	link    atomic.Pointer[link]
+}
+
+// New returns a RedisKV that is to be started. It dials nothing. The error, of no code, says
+// which field of the configuration can't be; it quotes no part of a URL.
+func New(config Config) (*RedisKV, error) {
+	config, err := config.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s, err := config.server()
+	if err != nil {
+		return nil, err
+	}
+	return newKV(config, s), nil
+}
+
+// NewFromClient returns a RedisKV on a client of the caller's, who closes it, after Stop. It
+// serves at once; Start only checks the server. Of the configuration, Timeout and Pipeline
+// count: Pipeline is the client's 2^RingScaleEachConn, which is 1024 unless said otherwise. The
+// client should have been made with DisableRetry. A nil client is an error, of no code.
+//
+// One promise less than with New: a call that meets a connection which is just being
+// made may end as late as that has been made or has failed.
+func NewFromClient(client rueidis.Client, config Config) (*RedisKV, error) {
+	if client == nil {
+		return nil, errors.New("redis: NewFromClient needs a client, got nil")
+	}
+	config, err := config.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	r := newKV(config, server{address: "the server of the client"})
+	r.handed = client
+	r.link.Store(r.handedLink())
+	return r, nil
+}
+
+func newKV(config Config, s server) *RedisKV {
+	r := &RedisKV{config: config, server: s, turn: make(chan struct{}, 1)}
+	r.adaptor = adaptor.NewAtomic(opener{r})
+	return r
+}
+
+func (r *RedisKV) handedLink() *link {
+	l := newLink(r.config, r.server.address)
+	l.client = r.handed
+	return l
+}
+
+// Namespace returns the store of the given name; an empty name is
+// [adaptor.ErrEmptyNamespace]. It works before Start and after Stop as well, where the
+// store's operations are [adaptor.ErrStoreOperationFailed]. On a RedisKV that New did not
+// make, it is that too.
+func (r *RedisKV) Namespace(name string) (*adaptor.AtomicKVStore, error) {
+	if r == nil || r.adaptor == nil {
+		return adaptor.NewAtomic(opener{}).Namespace(name)
+	}
+	return r.adaptor.Namespace(name)
+}
+
+// opener opens the stores of a RedisKV, which thus has no Open of its own.
+type opener struct{ kv *RedisKV }
+
+// OpenAtomic implements [driver.AtomicOpener].
+func (o opener) OpenAtomic(path []string) (driver.AtomicStore, error) {
+	if o.kv == nil {
+		return nil, errNotMade
+	}
+	return &store{o.kv, driver.Key(path, "")}, nil
+}
+
+// running is the link that operations use.
+func (r *RedisKV) running() (*link, error) {
+	if l := r.link.Load(); l != nil {
+		return l, nil
+	}
+	return nil, errNotStarted
+}
+
+// Start connects, and checks that the server is a primary of version 6.2 or later. It waits for
+// that, until ctx is done, and keeps nothing of ctx. The error, of no code, names the address
+// and what is wrong; then nothing runs. Starting twice starts once; starting again after Stop
+// works, and stores opened before serve again.
+func (r *RedisKV) Start(ctx context.Context) error {
+	if r == nil || r.adaptor == nil {
+		return errNotMade
+	}
+	select {
+	case r.turn <- struct{}{}:
+		defer func() { <-r.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	l := r.link.Load()
+	if l != nil && r.handed == nil {
+		return nil
+	}
+	var err error
+	switch {
+	case r.handed == nil:
+		l = newLink(r.config, r.server.address)
+		err = l.connect(ctx, r.config, r.server)
+	case l == nil:
+		l = r.handedLink()
+	}
+	if err == nil {
+		err = l.check(ctx)
+	}
+	if err != nil {
+		if r.handed == nil {
+			_ = l.close(context.WithoutCancel(ctx)) // about a second at most
+		}
+		return fmt.Errorf("redis: start with %s: %w", r.server.address, shown(err))
+	}
+	r.link.Store(l)
+	return nil
+}
+
+// shown gives a cause the text that may be shown of it.
+func shown(err error) error {
+	var reply *rueidis.RedisError
+	var d *dialError
+	switch {
+	case errors.As(err, &reply) && driver.ReasonOf(err) == "":
+		return refusal(reply)
+	case errors.As(err, &d):
+		return driver.Reason(err, kindOf(d.err))
+	case driver.ReasonOf(err) == "":
+		return driver.Reason(err, kindOf(err))
+	}
+	return err
+}
+
+// Stop closes the connection, after the operations that are on their way, but closes no client
+// that we were handed. It waits until that is done, or until ctx is done, whose error it then
+// returns; all ends all the same. Operations that follow are
+// [adaptor.ErrStoreOperationFailed]. Stopping twice, or without Start, is fine.
+func (r *RedisKV) Stop(ctx context.Context) error {
+	if r == nil || r.adaptor == nil {
+		return nil
+	}
+	select {
+	case r.turn <- struct{}{}:
+		defer func() { <-r.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if l := r.link.Swap(nil); l != nil {
+		return l.close(ctx)
+	}
+	return nil
+}
+
+// check looks at what the server says of itself, and has it learn the scripts.
+func (l *link) check(ctx context.Context) error {
+	m, err := l.do(ctx, l.client.B().Arbitrary("HELLO").Build())
+	if err != nil {
+		return err
+	}
+	fields, err := m.AsMap()
+	if err != nil {
+		return errAnswer
+	}
+	field := func(name string) string {
+		f := fields[name]
+		text, _ := f.ToString()
+		return text
+	}
+	version := field("version")
+	switch {
+	case field("mode") == "sentinel":
+		return driver.Reason(errServer, "it is a Sentinel, not a server that stores anything")
+	case field("mode") == "cluster" && l.dials:
+		return driver.Reason(errServer, "it is a node of a Cluster, which this version does not support")
+	case field("role") != "master":
+		return driver.Reason(errServer, fmt.Sprintf("its role is %q: it is a read-only copy, and the stores need the primary", field("role")))
+	case !atLeast(version, 6, 2):
+		return driver.Reason(errServer, fmt.Sprintf("its version is %q, and the stores need 6.2 or later", version))
+	}
+	for _, s := range script.All {
+		// A server that refuses this gets the script with its first use.
+		_, _ = l.do(ctx, l.client.B().ScriptLoad().Script(s.Text).Build())
+	}
+	return nil
+}
+
+var errServer = errors.New("redis: not a server that the stores can use")
+
+func atLeast(version string, major, minor int) bool {
+	parts := strings.SplitN(version, ".", 3)
+	if len(parts) < 2 {
+		return false
+	}
+	a, errA := strconv.Atoi(parts[0])
+	b, errB := strconv.Atoi(parts[1])
+	return errA == nil && errB == nil && (a > major || a == major && b >= minor)
+}

@@ -1,0 +1,201 @@
+package redis
+
+import (
+	"context"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"github.com/zelt-go/kv/adaptor/driver"
+	"github.com/zelt-go/kv/adaptor/redis/internal/script"
+)
+
+// store is one namespace: a prefix of the server's keys. Keys and values become part of a
+// command that may still wait to be sent when a call has returned; a key is therefore always
+// joined with the prefix into a string of its own.
+type store struct {
+	kv     *RedisKV
+	prefix string
+}
+
+var _ driver.AtomicStore = (*store)(nil)
+
+// Get implements [driver.Store].
+func (s *store) Get(ctx context.Context, key string) (value []byte, found bool, err error) {
+	l, err := s.kv.running()
+	if err != nil {
+		return nil, false, err
+	}
+	m, err := l.do(ctx, l.client.B().Get().Key(s.prefix+key).Build())
+	if err != nil || m.IsNil() {
+		return nil, false, err
+	}
+	value, err = m.AsBytes()
+	return value, err == nil, err
+}
+
+// Has implements [driver.Store].
+func (s *store) Has(ctx context.Context, key string) (bool, error) {
+	l, err := s.kv.running()
+	if err != nil {
+		return false, err
+	}
+	return one(l.do(ctx, l.client.B().Exists().Key(s.prefix+key).Build()))
+}
+
+// TTL implements [driver.Store].
+func (s *store) TTL(ctx context.Context, key string) (ttl time.Duration, found bool, err error) {
+	l, err := s.kv.running()
+	if err != nil {
+		return 0, false, err
+	}
+	left, err := integer(l.do(ctx, l.client.B().Pttl().Key(s.prefix+key).Build()))
+	if err != nil || left == -2 {
+		return 0, false, err
+	}
+	return duration(left), true, nil
+}
+
+// Set implements [driver.Store].
+func (s *store) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
+	l, err := s.kv.running()
+	if err != nil {
+		return err
+	}
+	set := l.client.B().Set().Key(s.prefix + key).Value(rueidis.BinaryString(value))
+	var cmd rueidis.Completed
+	switch ttl {
+	case driver.NoTTL:
+		cmd = set.Build()
+	case driver.KeepTTL:
+		cmd = set.Keepttl().Build()
+	default:
+		cmd = set.PxMilliseconds(ttl.Milliseconds()).Build()
+	}
+	_, err = l.do(ctx, cmd)
+	return err
+}
+
+// Del implements [driver.Store].
+func (s *store) Del(ctx context.Context, key string) error {
+	l, err := s.kv.running()
+	if err != nil {
+		return err
+	}
+	_, err = l.do(ctx, l.client.B().Del().Key(s.prefix+key).Build())
+	return err
+}
+
+// Expire implements [driver.Store].
+func (s *store) Expire(ctx context.Context, key string, ttl time.Duration) (bool, error) {
+	l, err := s.kv.running()
+	if err != nil {
+		return false, err
+	}
+	return one(l.do(ctx, l.client.B().Pexpire().Key(s.prefix+key).Milliseconds(ttl.Milliseconds()).Build()))
+}
+
+// Incr implements [driver.AtomicStore].
+func (s *store) Incr(ctx context.Context, key string, by int64, ttl time.Duration) (sum int64, left time.Duration, err error) {
+	l, err := s.kv.running()
+	if err != nil {
+		return 0, 0, err
+	}
+	lives := ""
+	if ttl != driver.NoTTL {
+		lives = strconv.FormatInt(ttl.Milliseconds(), 10)
+	}
+	m, err := l.eval(ctx, script.Incr, s.prefix+key, strconv.FormatInt(by, 10), lives)
+	if err != nil {
+		return 0, 0, err
+	}
+	answer, err := m.ToArray()
+	if err != nil || len(answer) != 2 {
+		return 0, 0, errAnswer
+	}
+	sum, err = answer[0].AsInt64()
+	if err != nil {
+		return 0, 0, errAnswer
+	}
+	ms, err := answer[1].AsInt64()
+	if err != nil {
+		return 0, 0, errAnswer
+	}
+	return sum, duration(ms), nil
+}
+
+// SetNX implements [driver.AtomicStore].
+func (s *store) SetNX(ctx context.Context, key string, value []byte, ttl time.Duration) (bool, error) {
+	l, err := s.kv.running()
+	if err != nil {
+		return false, err
+	}
+	set := l.client.B().Set().Key(s.prefix + key).Value(rueidis.BinaryString(value)).Nx()
+	cmd := rueidis.Completed{}
+	if ttl == driver.NoTTL {
+		cmd = set.Build()
+	} else {
+		cmd = set.PxMilliseconds(ttl.Milliseconds()).Build()
+	}
+	m, err := l.do(ctx, cmd)
+	return err == nil && !m.IsNil(), err
+}
+
+// CompareAndSwap implements [driver.AtomicStore].
+func (s *store) CompareAndSwap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
+	l, err := s.kv.running()
+	if err != nil {
+		return false, err
+	}
+	option, argument := "PX", ""
+	switch ttl {
+	case driver.NoTTL:
+		option = ""
+	case driver.KeepTTL:
+		option = "KEEPTTL"
+	default:
+		argument = strconv.FormatInt(ttl.Milliseconds(), 10)
+	}
+	return one(l.eval(ctx, script.Swap, s.prefix+key, rueidis.BinaryString(old), rueidis.BinaryString(new), option, argument))
+}
+
+// CompareAndDelete implements [driver.AtomicStore].
+func (s *store) CompareAndDelete(ctx context.Context, key string, old []byte) (bool, error) {
+	l, err := s.kv.running()
+	if err != nil {
+		return false, err
+	}
+	return one(l.eval(ctx, script.Delete, s.prefix+key, rueidis.BinaryString(old)))
+}
+
+// one reports whether the answer is 1.
+func one(m rueidis.RedisMessage, err error) (bool, error) {
+	n, err := integer(m, err)
+	return n == 1, err
+}
+
+func integer(m rueidis.RedisMessage, err error) (int64, error) {
+	if err != nil {
+		return 0, err
+	}
+	n, err := m.AsInt64()
+	if err != nil {
+		return 0, errAnswer
+	}
+	return n, nil
+}
+
+// duration is the time that PTTL says an entry has left.
+func duration(ms int64) time.Duration {
+	const most = math.MaxInt64 / int64(time.Millisecond)
+	switch {
+	case ms == -1:
+		return driver.NoTTL
+	case ms > most:
+		return math.MaxInt64
+	default:
+		return time.Duration(max(ms, 1)) * time.Millisecond // 0 in an entry's last millisecond
+	}
+}

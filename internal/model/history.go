@@ -1,0 +1,183 @@
+package model
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+
+	"github.com/zelt-go/kv/adaptor"
+)
+
+// A Load is random operations from many goroutines on few keys.
+type Load struct {
+	Goroutines int
+	Operations int // of each goroutine
+	TTLs       []time.Duration
+	Seed       uint64
+
+	// Slack is how much earlier or later than by the clock of this process an entry may
+	// expire: what a server's clock rounds away.
+	Slack time.Duration
+
+	// Pause is what a goroutine does before each operation; nil: it works for a moment.
+	Pause func(r *rand.Rand)
+}
+
+// Mixed are TTLs so short that everything meets everything.
+var Mixed = []time.Duration{0, 0, -1, time.Millisecond, time.Millisecond, 2 * time.Millisecond, time.Hour}
+
+// Record runs the load on a namespace that nobody else uses, and returns what happened, as
+// [Linearizable] wants it. A call that failed is left out if it surely did not happen; failed
+// is how many did, and unknown how many may have happened.
+func (l Load) Record(store *adaptor.AtomicKVStore) (history []porcupine.Operation, failed, unknown int) {
+	values := []string{`1`, `2`, `3`, `"x"`}
+	pause := l.Pause
+	if pause == nil {
+		pause = func(r *rand.Rand) {
+			for range r.IntN(3) * 2000 { // some time, of which the scheduler may take more
+				_ = r.Uint64()
+			}
+		}
+	}
+	parts := make([][]porcupine.Operation, l.Goroutines)
+	counts := make([]struct{ failed, unknown int }, l.Goroutines)
+	start := time.Now()
+	var wg sync.WaitGroup
+	for g := range l.Goroutines {
+		r := rand.New(rand.NewPCG(l.Seed, uint64(g)))
+		wg.Go(func() {
+			for range l.Operations {
+				o := Operation{
+					Kind:  Kind(r.IntN(int(Kinds))),
+					Key:   r.IntN(6),
+					Value: values[r.IntN(len(values))],
+					Old:   values[r.IntN(len(values))],
+					By:    1,
+					TTL:   l.TTLs[r.IntN(len(l.TTLs))],
+				}.Sane()
+				pause(r)
+				call := time.Since(start)
+				got := o.Do(context.Background(), store, fmt.Sprint(o.Key))
+				ret := time.Since(start)
+				if got.Code == adaptor.CodeStoreOperationFailed {
+					counts[g].failed++
+					if !got.Unknown {
+						continue
+					}
+					counts[g].unknown++
+					ret = math.MaxInt64 / 4 // it may happen at any time
+				}
+				parts[g] = append(parts[g], porcupine.Operation{
+					ClientId: g, Input: timed{o, int64(call), int64(ret), int64(l.Slack)}, Output: got,
+					Call: int64(call), Return: int64(ret),
+				})
+			}
+		})
+	}
+	wg.Wait()
+	for g, part := range parts {
+		history = append(history, part...)
+		failed += counts[g].failed
+		unknown += counts[g].unknown
+	}
+	return history, failed, unknown
+}
+
+// Linearizable reports whether each key's operations could have happened one after the other,
+// each between its call and its return, and, if a check takes longer than limit, that
+// this is not known.
+func Linearizable(history []porcupine.Operation, limit time.Duration) porcupine.CheckResult {
+	return porcupine.CheckOperationsTimeout(historyModel, history, limit)
+}
+
+// timed is an operation that happened at one moment in [call, ret].
+type timed struct {
+	Operation
+	call, ret, slack int64
+}
+
+// keyState is what is known of a key: the deadline is somewhere in [lo, hi], since a
+// write in [c, r] with a TTL may die anywhere in [c+ttl, r+ttl]. Later reads narrow it.
+type keyState struct {
+	found  bool
+	text   string
+	dies   bool
+	lo, hi int64
+}
+
+var historyModel = (&porcupine.NondeterministicModel{
+	Partition: func(history []porcupine.Operation) [][]porcupine.Operation {
+		keys := map[int][]porcupine.Operation{}
+		for _, o := range history {
+			key := o.Input.(timed).Key
+			keys[key] = append(keys[key], o)
+		}
+		var parts [][]porcupine.Operation
+		for _, part := range keys {
+			parts = append(parts, part)
+		}
+		return parts
+	},
+	Init: func() []any { return []any{keyState{}} },
+	Step: func(state, input, output any) []any {
+		s, in, out := state.(keyState), input.(timed), output.(Result)
+		var next []any
+		if out.Unknown { // it has happened, or not
+			next = append(next, s)
+		}
+		if s.found && (!s.dies || in.call < s.hi) { // it may have been alive
+			alive := s
+			if s.dies && !out.Unknown {
+				alive.lo = max(s.lo, in.call+1)
+			}
+			if n, possible := alive.after(in, out); possible {
+				next = append(next, n)
+			}
+		}
+		if !s.found || s.dies && in.ret >= s.lo { // it may have been gone
+			if n, possible := (keyState{}).after(in, out); possible {
+				next = append(next, n)
+			}
+		}
+		return next
+	},
+}).ToModel()
+
+// after is the state that o leaves, if it may have returned out.
+func (s keyState) after(o timed, out Result) (keyState, bool) {
+	found, text, change, want := o.Apply(s.found, s.text)
+	s.found, s.text = found, text
+	switch {
+	case !found || change == ClearDeadline:
+		s = keyState{found: found, text: text}
+	case change == SetDeadline:
+		s.dies, s.lo, s.hi = true, o.call+int64(o.TTL)-o.slack, o.ret+int64(o.TTL)+o.slack
+	}
+	if out.Unknown { // what it returned, nobody knows
+		return s, true
+	}
+	left := out.Left
+	out.Left = 0
+	if out != want {
+		return s, false
+	}
+	if !found || want.Code != "" || o.Kind != TTL && o.Kind != Incr {
+		return s, left == 0
+	}
+	if s.dies != (left != 0) {
+		return s, false
+	}
+	if s.dies {
+		lo, hi := o.call+int64(left)-o.slack, o.ret+int64(left)+o.slack
+		if left == time.Millisecond { // or anything below
+			lo = o.call + 1
+		}
+		s.lo, s.hi = max(s.lo, lo), min(s.hi, hi)
+	}
+	return s, !s.dies || s.lo <= s.hi
+}

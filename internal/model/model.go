@@ -1,0 +1,173 @@
+// Package model says what the operations of a store do to a key, and checks stores by it: one
+// operation after the other, and histories of concurrent ones. Every adaptor is checked by the
+// same model.
+package model
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/zelt-go/kv/adaptor"
+	"github.com/zelt-go/kv/adaptor/driver"
+)
+
+// Kind is the method that an operation calls.
+type Kind int
+
+// The methods.
+const (
+	Get Kind = iota
+	Has
+	TTL
+	Set
+	Del
+	Expire
+	Incr
+	SetNX
+	CompareAndSwap
+	CompareAndDelete
+	Kinds // how many there are
+)
+
+var kindNames = [Kinds]string{"Get", "Has", "TTL", "Set", "Del", "Expire", "Incr", "SetNX", "CompareAndSwap", "CompareAndDelete"}
+
+// Operation is one call. Values are JSON text.
+type Operation struct {
+	Kind       Kind
+	Store, Key int           // which of the stores and keys of the check
+	Value, Old string        // Set, SetNX, CompareAndSwap: Value; CompareAndSwap, CompareAndDelete: Old
+	By         int64         // Incr
+	TTL        time.Duration // of a write, in whole milliseconds; 0: none; -1: keep
+	Pause      time.Duration // that passes before, where time is fake
+}
+
+func (o Operation) String() string {
+	return fmt.Sprintf("after %v %s(store %d, key %d, value %s, old %s, by %d, ttl %v)",
+		o.Pause, kindNames[o.Kind], o.Store, o.Key, o.Value, o.Old, o.By, o.TTL)
+}
+
+// Result is what a call returned.
+type Result struct {
+	Done    bool          // found, existed, stored, swapped, deleted
+	Text    string        // Get
+	Sum     int64         // Incr
+	Left    time.Duration // Incr, TTL; 0: never expires
+	Code    adaptor.Code  // of the error
+	Unknown bool          // the write may have happened
+}
+
+// Change is what becomes of the deadline.
+type Change int
+
+// The changes.
+const (
+	KeepDeadline Change = iota
+	ClearDeadline
+	SetDeadline // to the operation's TTL
+)
+
+func changeTo(ttl time.Duration) Change {
+	switch ttl {
+	case driver.NoTTL:
+		return ClearDeadline
+	case driver.KeepTTL:
+		return KeepDeadline
+	}
+	return SetDeadline
+}
+
+// Apply does o to a key: found and text are before and after. It has no clock: who uses it knows
+// whether the key is still there, and Result.Left is left out.
+func (o Operation) Apply(found bool, text string) (bool, string, Change, Result) {
+	switch o.Kind {
+	case Get:
+		return found, text, KeepDeadline, Result{Done: found, Text: text}
+	case Has, TTL:
+		return found, text, KeepDeadline, Result{Done: found}
+	case Set:
+		return true, o.Value, changeTo(o.TTL), Result{}
+	case Del:
+		return false, "", ClearDeadline, Result{}
+	case Expire:
+		return found, text, SetDeadline, Result{Done: found}
+	case Incr:
+		if !found {
+			return true, strconv.FormatInt(o.By, 10), changeTo(o.TTL), Result{Sum: o.By}
+		}
+		n, err := strconv.ParseInt(text, 10, 64)
+		sum := n + o.By
+		if err != nil || strconv.FormatInt(n, 10) != text || (sum > n) != (o.By > 0) && o.By != 0 {
+			return true, text, KeepDeadline, Result{Code: adaptor.CodeInvalidValue}
+		}
+		return true, strconv.FormatInt(sum, 10), KeepDeadline, Result{Sum: sum}
+	case SetNX:
+		if found {
+			return true, text, KeepDeadline, Result{}
+		}
+		return true, o.Value, changeTo(o.TTL), Result{Done: true}
+	case CompareAndSwap:
+		if !found || text != o.Old {
+			return found, text, KeepDeadline, Result{}
+		}
+		return true, o.Value, changeTo(o.TTL), Result{Done: true}
+	case CompareAndDelete:
+		if !found || text != o.Old {
+			return found, text, KeepDeadline, Result{}
+		}
+		return false, "", ClearDeadline, Result{Done: true}
+	}
+	panic("no such operation")
+}
+
+// Do calls the operation on a real store.
+func (o Operation) Do(ctx context.Context, s *adaptor.AtomicKVStore, key string) Result {
+	var opts []adaptor.Option
+	switch {
+	case o.TTL == driver.KeepTTL:
+		opts = append(opts, adaptor.WithKeepTTL())
+	case o.TTL > 0:
+		opts = append(opts, adaptor.WithTTL(o.TTL))
+	}
+	var r Result
+	var err error
+	switch o.Kind {
+	case Get:
+		var text []byte
+		text, r.Done, err = s.GetRaw(ctx, key)
+		r.Text = string(text)
+	case Has:
+		r.Done, err = s.Has(ctx, key)
+	case TTL:
+		r.Left, r.Done, err = s.TTL(ctx, key)
+	case Set:
+		err = s.Set(ctx, key, json.RawMessage(o.Value), opts...)
+	case Del:
+		err = s.Del(ctx, key)
+	case Expire:
+		r.Done, err = s.Expire(ctx, key, o.TTL)
+	case Incr:
+		r.Sum, r.Left, err = s.IncrTTL(ctx, key, o.By, opts...)
+	case SetNX:
+		r.Done, err = s.SetNX(ctx, key, json.RawMessage(o.Value), opts...)
+	case CompareAndSwap:
+		r.Done, err = s.CompareAndSwap(ctx, key, json.RawMessage(o.Old), json.RawMessage(o.Value), opts...)
+	case CompareAndDelete:
+		r.Done, err = s.CompareAndDelete(ctx, key, json.RawMessage(o.Old))
+	}
+	r.Code, r.Unknown = adaptor.CodeOf(err), adaptor.OutcomeUnknown(err)
+	return r
+}
+
+// Sane gives o a ttl that its kind takes.
+func (o Operation) Sane() Operation {
+	switch o.Kind {
+	case Expire:
+		o.TTL = max(o.TTL, time.Millisecond)
+	case Incr, SetNX:
+		o.TTL = max(o.TTL, driver.NoTTL)
+	}
+	return o
+}

@@ -1,0 +1,172 @@
+package redistest
+
+import (
+	"net"
+	"sync"
+	"testing"
+	"time"
+)
+
+// A Fault is what a proxy does to what the server answers.
+type Fault int
+
+// The faults.
+const (
+	Pass    Fault = iota
+	Cut           // the next answer is lost, and the connection closed
+	Reset         // the same with a reset
+	Swallow       // answers are lost while the connection stays
+	Refuse        // connections are closed, new ones too
+	Mute          // new connections are taken, and nothing is passed either way
+)
+
+// A Proxy is a TCP proxy in front of a server.
+type Proxy struct {
+	Addr string
+
+	target   string
+	listener net.Listener
+	wg       sync.WaitGroup
+
+	mu    sync.Mutex
+	fault Fault
+	delay time.Duration
+	cuts  int
+	conns map[net.Conn]struct{}
+}
+
+// StartProxy starts a proxy to target, host:port, which ends with the test.
+func StartProxy(t testing.TB, target string) *Proxy {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Proxy{Addr: l.Addr().String(), target: target, listener: l, conns: map[net.Conn]struct{}{}}
+	p.wg.Go(p.accept)
+	t.Cleanup(func() {
+		_ = l.Close()
+		p.Set(Refuse)
+		p.wg.Wait()
+	})
+	return p
+}
+
+// URL leads to the proxy.
+func (p *Proxy) URL() string { return "redis://" + p.Addr }
+
+// Set has the proxy do f from now on. Cut and Reset end with the connection that they close.
+func (p *Proxy) Set(f Fault) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fault = f
+	if f == Refuse {
+		for c := range p.conns {
+			_ = c.Close()
+		}
+	}
+}
+
+// Delay has the proxy hold back each answer for d.
+func (p *Proxy) Delay(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.delay = d
+}
+
+// Cuts is how many answers Cut and Reset have taken.
+func (p *Proxy) Cuts() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cuts
+}
+
+func (p *Proxy) accept() {
+	for {
+		client, err := p.listener.Accept()
+		if err != nil {
+			return
+		}
+		p.wg.Go(func() { p.serve(client) })
+	}
+}
+
+func (p *Proxy) serve(client net.Conn) {
+	defer client.Close()
+	if !p.add(client) {
+		return
+	}
+	defer p.remove(client)
+	server, err := net.Dial("tcp", p.target)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	if !p.add(server) {
+		return
+	}
+	defer p.remove(server)
+	p.wg.Go(func() {
+		defer server.Close()
+		p.copy(server, client, false)
+	})
+	p.copy(client, server, true)
+}
+
+// copy copies pieces, of answers or of requests, until one end is closed.
+func (p *Proxy) copy(to, from net.Conn, answers bool) {
+	buffer := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(buffer)
+		if n > 0 {
+			fault, delay := p.next(answers)
+			if answers {
+				time.Sleep(delay)
+			}
+			switch {
+			case fault == Mute, answers && fault == Swallow:
+			case answers && fault == Reset:
+				_ = to.(*net.TCPConn).SetLinger(0)
+				fallthrough
+			case answers && fault == Cut:
+				_ = to.Close()
+				return
+			default:
+				if _, err := to.Write(buffer[:n]); err != nil {
+					return
+				}
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// next is what to do with a piece.
+func (p *Proxy) next(answers bool) (Fault, time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f := p.fault
+	if answers && (f == Cut || f == Reset) {
+		p.fault = Pass
+		p.cuts++
+	}
+	return f, p.delay
+}
+
+func (p *Proxy) add(c net.Conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.fault == Refuse {
+		return false
+	}
+	p.conns[c] = struct{}{}
+	return true
+}
+
+func (p *Proxy) remove(c net.Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.conns, c)
+}

@@ -1,0 +1,218 @@
+// Package redistest starts real Redis and Valkey servers for tests, and a proxy that does to
+// a connection what networks do.
+package redistest
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Redis and Valkey are the names of the servers' programs.
+const (
+	Redis  = "redis-server"
+	Valkey = "valkey-server"
+)
+
+// patience is how long a server may take to start or to stop.
+const patience = 20 * time.Second
+
+// A Server is a process on a free port of the loopback, with a directory of its own. It ends with
+// the test, and with the test's process however that ends.
+type Server struct {
+	Addr string // host:port
+
+	t       testing.TB
+	program string
+	args    []string
+	port    string
+	dir     string
+	cmd     *exec.Cmd
+	alive   io.WriteCloser // the shell around the server kills it when this is closed
+}
+
+// Find is the path of a server's program; "" if it is not installed.
+func Find(program string) string {
+	path, err := exec.LookPath(program)
+	if err != nil {
+		return ""
+	}
+	return path
+}
+
+// Start starts redis-server with more arguments, such as "--appendonly", "yes". Without them it
+// writes nothing to disk. The test fails if it is not installed.
+func Start(t testing.TB, args ...string) *Server {
+	t.Helper()
+	if Find(Redis) == "" {
+		t.Fatalf("%s is not installed, and these tests need a real server: apt-get install redis-server redis-tools, or brew install redis", Redis)
+	}
+	return StartProgram(t, Redis, args...)
+}
+
+// StartProgram is Start of another program.
+func StartProgram(t testing.TB, program string, args ...string) *Server {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "redistest") // not t.TempDir, whose long path is no good for sockets
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{t: t, program: program, args: args, dir: dir}
+	t.Cleanup(func() {
+		s.Kill()
+		_ = os.RemoveAll(dir)
+	})
+	for range 5 { // another process may take the port before the server does
+		s.port = freePort(t)
+		s.Addr = "127.0.0.1:" + s.port
+		if err = s.start(); err == nil {
+			return s
+		}
+	}
+	t.Fatalf("%s does not start: %v\n%s", program, err, s.Log())
+	return nil
+}
+
+func freePort(t testing.TB) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+}
+
+func (s *Server) start() error {
+	args := append([]string{
+		"-c", `"$@" >>log 2>&1 & read _; kill -9 $! 2>/dev/null; wait`, "sh",
+		Find(s.program), "--port", s.port, "--bind", "127.0.0.1", "--save", "", "--dir", s.dir,
+		"--unixsocket", s.Socket(),
+	}, s.args...)
+	s.cmd = exec.Command("/bin/sh", args...)
+	s.cmd.Dir = s.dir
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is the test's
+	var err error
+	if s.alive, err = s.cmd.StdinPipe(); err != nil {
+		return err
+	}
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		reply, err := s.try("PING")
+		if err == nil && (reply == "PONG" || strings.HasPrefix(reply, "NOAUTH")) {
+			return nil
+		}
+		if strings.Contains(s.Log(), "Address already in use") || time.Now().After(deadline) {
+			s.Kill()
+			return fmt.Errorf("no answer: %q, %v", reply, err)
+		}
+	}
+}
+
+// Kill ends the server at once, as kill -9 does.
+func (s *Server) Kill() {
+	if s.cmd == nil {
+		return
+	}
+	_ = s.alive.Close()
+	_ = s.cmd.Wait()
+	s.cmd = nil
+}
+
+// Restart starts the server again, where it was, with what it has on disk.
+func (s *Server) Restart() {
+	s.t.Helper()
+	if err := s.start(); err != nil {
+		s.t.Fatalf("%s does not start again: %v\n%s", s.program, err, s.Log())
+	}
+}
+
+// URL leads to the server's port.
+func (s *Server) URL() string { return "redis://" + s.Addr }
+
+// Socket is the path of the server's Unix socket.
+func (s *Server) Socket() string { return filepath.Join(s.dir, "s") }
+
+// Log is what the server has printed.
+func (s *Server) Log() string {
+	text, _ := os.ReadFile(filepath.Join(s.dir, "log"))
+	return string(text)
+}
+
+// Do sends a command past the code under test, and returns the reply as text: an error as it
+// is, nil as "(nil)", an array with a space between its elements.
+func (s *Server) Do(args ...string) string {
+	s.t.Helper()
+	reply, err := s.try(args...)
+	if err != nil {
+		s.t.Fatalf("%s %q: %v\n%s", s.program, args, err, s.Log())
+	}
+	return reply
+}
+
+func (s *Server) try(args ...string) (string, error) {
+	conn, err := net.DialTimeout("tcp", s.Addr, patience)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	request := fmt.Sprintf("*%d\r\n", len(args))
+	for _, a := range args {
+		request += fmt.Sprintf("$%d\r\n%s\r\n", len(a), a)
+	}
+	if _, err := io.WriteString(conn, request); err != nil {
+		return "", err
+	}
+	return readReply(bufio.NewReader(conn))
+}
+
+// readReply reads a reply of RESP2, https://redis.io/docs/latest/develop/reference/protocol-spec/.
+func readReply(r *bufio.Reader) (string, error) {
+	line, err := r.ReadString('\n')
+	if err != nil || len(line) < 3 {
+		return "", errors.Join(err, io.ErrUnexpectedEOF)
+	}
+	kind, rest := line[0], line[1:len(line)-2]
+	n, _ := strconv.Atoi(rest)
+	switch {
+	case kind != '$' && kind != '*':
+		return rest, nil
+	case n < 0:
+		return "(nil)", nil
+	case kind == '$':
+		text := make([]byte, n+2)
+		_, err := io.ReadFull(r, text)
+		return string(text[:n]), err
+	}
+	elements := make([]string, n)
+	for i := range elements {
+		if elements[i], err = readReply(r); err != nil {
+			return "", err
+		}
+	}
+	return strings.Join(elements, " "), nil
+}
+
+// Clients is how many connections the server has, those of Do left out.
+func (s *Server) Clients() int {
+	s.t.Helper()
+	n := 0
+	for line := range strings.Lines(s.Do("CLIENT", "LIST", "TYPE", "normal")) {
+		if !strings.Contains(line, " cmd=client|list ") && !strings.Contains(line, " cmd=client ") {
+			n++
+		}
+	}
+	return n
+}
