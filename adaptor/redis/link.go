@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,8 +32,7 @@ type link struct {
 
 	life   context.Context // of the calls with goroutines of their own
 	end    context.CancelFunc
-	behind sync.WaitGroup // those goroutines
-	places chan struct{}  // for them
+	places chan struct{} // for them
 
 	// Of the connections that we dial ourselves, which have been heard of:
 	dials  bool
@@ -68,6 +66,7 @@ func (l *link) connect(ctx context.Context, config Config, s server) error {
 			Username:            s.username,
 			Password:            s.password,
 			SelectDB:            s.database,
+			PipelineMultiplex:   -1, // one connection, which is there when Start returns
 			DisableRetry:        true,
 			DisableCache:        true,
 			RingScaleEachConn:   config.pipelineScale(),
@@ -95,7 +94,9 @@ func (l *link) close(ctx context.Context) error {
 			l.client.Close() // lets calls end that are on their way
 		}
 		l.end()
-		l.behind.Wait()
+		for range cap(l.places) { // all have ended, and none begins
+			l.places <- struct{}{}
+		}
 	}()
 	select {
 	case <-done:
@@ -142,7 +143,8 @@ func (l *link) hear(answer bool) {
 // send gives a command to the client. If sent is false, the error is complete.
 func (l *link) send(ctx context.Context, cmd rueidis.Completed) (result rueidis.RedisResult, sent bool) {
 	if l.answers.Load() {
-		if l.calls.Add(1) <= l.most {
+		// The order matters: who dials looks at them the other way round.
+		if l.calls.Add(1) <= l.most && l.answers.Load() {
 			result = l.client.Do(direct{ctx}, cmd)
 			l.calls.Add(-1)
 			if !errors.Is(result.NonRedisError(), errNoConnection) {
@@ -152,18 +154,22 @@ func (l *link) send(ctx context.Context, cmd rueidis.Completed) (result rueidis.
 			l.calls.Add(-1)
 		}
 	}
+	failed := func(err error) (rueidis.RedisResult, bool) {
+		return rueidis.NewResult(rueidis.RedisMessage{}, err), false
+	}
 	select {
 	case l.places <- struct{}{}:
 	case <-ctx.Done():
-		return rueidis.NewResult(rueidis.RedisMessage{}, l.ended(ctx, errCrowded)), false
+		return failed(l.ended(ctx, errCrowded))
+	case <-l.life.Done():
+		return failed(errNotStarted)
 	}
 	answer := make(chan rueidis.RedisResult, 1)
-	l.behind.Add(1)
 	go func() {
-		defer l.behind.Done()
 		result := l.client.Do(l.life, cmd)
 		for errors.Is(result.NonRedisError(), errNoConnection) && ctx.Err() == nil {
-			result = l.client.Do(l.life, cmd) // that was the word for a direct call, which dialed first
+			time.Sleep(100 * time.Microsecond) // until the direct calls have ended
+			result = l.client.Do(l.life, cmd)
 		}
 		<-l.places
 		answer <- result
@@ -195,7 +201,9 @@ var errNoConnection = errors.New("redis: no connection")
 
 // dial makes a connection for the client, with TLS if config is not nil.
 func (l *link) dial(ctx context.Context, address string, dialer *net.Dialer, config *tls.Config) (net.Conn, error) {
-	if ctx.Value(isDirect{}) != nil {
+	// A direct call that finds another one dialing would wait for it, whatever its context.
+	l.hear(false)
+	if ctx.Value(isDirect{}) != nil || l.calls.Load() > 0 {
 		return nil, errNoConnection
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -215,9 +223,8 @@ func (l *link) dial(ctx context.Context, address string, dialer *net.Dialer, con
 	if err != nil {
 		return nil, &dialError{address, err}
 	}
-	c := &connection{Conn: conn, link: l}
-	c.forget = context.AfterFunc(l.life, func() { _ = c.Close() })
-	return c, nil
+	forget := context.AfterFunc(l.life, func() { _ = conn.Close() })
+	return &connection{Conn: conn, link: l, forget: forget}, nil
 }
 
 // A connection is open from the first that it hears of the server, which is before anything

@@ -20,7 +20,10 @@ var rules = []struct {
 	reason    string
 }{
 	{module + "/memory/...", isFx, "MemoryKV works without fx: the wiring is kvmodule's"},
-	{module + "/adaptor/...", isFx, "who writes a service or a backend must not be made to use fx"},
+	{module + "/adaptor", isFx, "who writes a service or a backend must not be made to use fx"},
+	{module + "/adaptor/driver/...", isFx, "who writes a service or a backend must not be made to use fx"},
+	{module + "/adaptor/adaptortest/...", isFx, "who writes a service or a backend must not be made to use fx"},
+	{module + "/adaptor/redis", isFx, "RedisKV works without fx: the wiring is redismodule's"},
 	{module + "/adaptor/...", within(module + "/examples"), "examples are read and copied, not imported"},
 	{module + "/memory/...", within(module + "/examples"), "examples are read and copied, not imported"},
 	{module + "/kvmodule/...", within(module + "/examples"), "examples are read and copied, not imported"},
