@@ -82,7 +82,7 @@ bench:
 
 # The stores on a server beside the client below them, go-redis and redis-benchmark: five minutes.
 bench-redis: servers
-	$(GO) test ./adaptor/redis/internal/bench -count 1 -timeout 30m -v -rounds 6
+	$(GO) test ./adaptor/redis/internal/bench -count 1 -timeout 30m -v -rounds 8
 
 microbench:
 	$(GO) test ./internal/codec ./memory -run '^$$' -bench . -benchmem -count 6
