@@ -116,6 +116,9 @@ func TestThroughput(t *testing.T) {
 	bare, err := rueidis.NewClient(rueidis.ClientOption{
 		InitAddress: []string{server.Addr}, ForceSingleClient: true, DisableRetry: true, DisableCache: true,
 		ReadBufferEachConn: 64 << 10, WriteBufferEachConn: 64 << 10,
+		// Without it, the client spares two goroutines as long as no two calls ever met, but closes the
+		// connection when one is late, and does not look whether a call was canceled.
+		AlwaysPipelining: true,
 	})
 	require.NoError(t, err)
 	t.Cleanup(bare.Close)

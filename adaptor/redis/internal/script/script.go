@@ -19,7 +19,7 @@ func newScript(text string) *Script {
 
 // The scripts.
 var (
-	// Incr: by, ttl in ms or "" → the sum as text, PTTL.
+	// Incr: by, ttl in ms or "" → the sum, as text if a double can't hold it; PTTL.
 	Incr = newScript(`
 local left = redis.pcall('PTTL', KEYS[1])
 if type(left) == 'table' then return left end
@@ -33,9 +33,10 @@ if left == -2 then
   if failed.err then return failed end
   return {ARGV[1], left}
 end
-failed = redis.pcall('INCRBY', KEYS[1], ARGV[1])
-if type(failed) == 'table' then return failed end
-return {redis.call('GET', KEYS[1]), left}
+local sum = redis.pcall('INCRBY', KEYS[1], ARGV[1])
+if type(sum) == 'table' then return sum end
+if sum >= 9007199254740992 or sum <= -9007199254740992 then sum = redis.call('GET', KEYS[1]) end
+return {sum, left}
 `)
 
 	// Swap: old, new, an option of SET or "", its argument or "" → 1 or 0.
