@@ -97,15 +97,20 @@ func TestKill(t *testing.T) {
 		t.Logf("%d kills, %d operations, %d of unknown outcome", *kills, operations, unknown)
 	})
 	t.Run("no disk", func(t *testing.T) {
-		result, _, _ := killed(t, redistest.Start(t))
-		require.Equal(t, porcupine.Illegal, result, "the check does not see that everything was lost")
+		s := redistest.Start(t)
+		for range 10 { // few keys may be missing or unread just then
+			if result, _, _ := killed(t, s); result == porcupine.Illegal {
+				return
+			}
+		}
+		t.Fatal("the check does not see that everything was lost")
 	})
 }
 
-var histories9 atomic.Int64
+var killedHistories atomic.Int64
 
 func killed(t *testing.T, s *redistest.Server) (result porcupine.CheckResult, operations, unknown int) {
-	store := open(t, start(t, redis.Config{URL: s.URL()}), fmt.Sprint("history-", histories9.Add(1)))
+	store := open(t, start(t, redis.Config{URL: s.URL()}), fmt.Sprint("history-", killedHistories.Add(1)))
 	const goroutines, each = 8, 250
 	var begun atomic.Int64
 	var down atomic.Bool
