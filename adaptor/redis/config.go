@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/bits"
 	"net"
 	"net/url"
@@ -15,16 +16,34 @@ import (
 
 // Config says which server to use, and how. Its zero value is good for development.
 type Config struct {
-	// URL is redis://[user[:password]@]host[:port][/database], rediss://… for TLS, or
-	// unix://[user[:password]@]/path/to/socket[?db=database]. What is special in a URL is
-	// percent-encoded in a password. Empty means the environment variable REDIS_URL, and if
-	// that is empty, redis://localhost:6379.
+	// URL says where the server is, and which topology it is of:
+	//
+	//	redis://[[user]:password@]host[:port][/database]    one server
+	//	redis://…host:port,host:port?master_set=name        Sentinels, and the name that they watch
+	//	redis://…host:port,host:port?cluster=true           some nodes of a Cluster
+	//	unix://[[user]:password@]/path/to/socket[?db=n]     one server, on this machine
+	//
+	// rediss:// instead of redis:// is TLS. What is special in a URL is percent-encoded in a
+	// password. Empty means the environment variable REDIS_URL, and if that is empty,
+	// redis://localhost:6379.
 	URL string
 
 	// Username and Password, of the server's ACL, go before those of the URL. With a
 	// password alone the user is "default".
 	Username string
 	Password string
+
+	// SentinelUsername and SentinelPassword are for the Sentinels themselves, which have
+	// users of their own.
+	SentinelUsername string
+	SentinelPassword string
+
+	// TLS is for rediss://: roots of one's own, a client's certificate. A ServerName that
+	// is empty becomes the host that is dialed. Nil means the system's roots.
+	TLS *tls.Config
+
+	// Logger gets a line at Start that says which server and topology was found. Nil means none.
+	Logger *slog.Logger
 
 	// Timeout is how long an operation may take whose context has no deadline. Zero
 	// means 2 s.
@@ -87,13 +106,26 @@ func (c Config) pipelineScale() int { return bits.Len(uint(c.Pipeline - 1)) }
 
 // server is where a URL leads.
 type server struct {
-	network  string // for net.Dial
-	address  string
-	tls      *tls.Config // nil: without
-	username string
-	password string
-	database int
+	addresses []string
+	topology  topology
+	masterSet string      // of Sentinel
+	tls       *tls.Config // nil: without
+	username  string
+	password  string
+	database  int
 }
+
+// String is what errors call it.
+func (s server) String() string { return strings.Join(s.addresses, ",") }
+
+// topology is how many servers there are, and who knows the primary.
+type topology string
+
+const (
+	single   topology = "a single server"
+	sentinel topology = "Sentinel"
+	cluster  topology = "a Cluster"
+)
 
 // server reads the URL. Its errors quote nothing of it: any part of a URL with a mistake may
 // be a part of the password.
@@ -112,7 +144,7 @@ func (c Config) server() (server, error) {
 	if err != nil {
 		return bad("is not a URL (what is special in a URL must be percent-encoded in a password)")
 	}
-	s := server{network: "tcp", username: u.User.Username()}
+	s := server{topology: single, username: u.User.Username()}
 	s.password, _ = u.User.Password()
 	if c.Password != "" {
 		s.username, s.password = c.Username, c.Password
@@ -121,32 +153,54 @@ func (c Config) server() (server, error) {
 		return bad("has a user without a password (a password alone is written redis://:password@host)")
 	}
 	database := strings.TrimPrefix(u.Path, "/")
+	query := u.Query()
 	switch u.Scheme {
 	case "redis", "rediss":
-		port := u.Port()
-		if port == "" {
-			port = "6379"
+		if s.addresses = addresses(u.Host); s.addresses == nil {
+			return bad("has no host, or an address that is none")
 		}
-		if u.Hostname() == "" {
-			return bad("has no host")
-		}
-		s.address = net.JoinHostPort(u.Hostname(), port)
 		if u.Scheme == "rediss" {
-			s.tls = &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}
+			s.tls = c.TLS.Clone()
+			if s.tls == nil {
+				s.tls = &tls.Config{MinVersion: tls.VersionTLS12}
+			}
+		}
+		if s.masterSet = query.Get("master_set"); s.masterSet != "" {
+			s.topology = sentinel
+		}
+		switch query.Get("cluster") {
+		case "", "false":
+		case "true":
+			if s.topology == sentinel {
+				return bad("has both master_set and cluster")
+			}
+			s.topology = cluster
+		default:
+			return bad("has a cluster that is neither true nor false")
+		}
+		query.Del("master_set")
+		query.Del("cluster")
+		if s.topology == single && len(s.addresses) > 1 {
+			return bad("has several hosts, which are of a Cluster (add ?cluster=true) or are Sentinels (add ?master_set=name)")
+		}
+		if s.topology == cluster && database != "" && database != "0" {
+			return bad("has a database, and a Cluster has only one")
 		}
 	case "unix":
 		if u.Host != "" || u.Path == "" {
 			return bad("has no absolute path of a socket")
 		}
-		s.network, s.address = "unix", u.Path
-		database = u.Query().Get("db")
+		s.addresses = []string{u.Path}
+		database = query.Get("db")
+		query.Del("db")
 	default:
 		return bad("has another scheme than redis, rediss and unix")
 	}
-	for name := range u.Query() {
-		if name != "db" || u.Scheme != "unix" {
-			return bad("has a query that is not known")
-		}
+	if len(query) > 0 {
+		return bad("has a query that is not known")
+	}
+	if c.TLS != nil && s.tls == nil {
+		return server{}, fmt.Errorf("redis: Config.TLS is set, and %s is no rediss:// URL", source)
 	}
 	if database != "" {
 		if s.database, err = strconv.Atoi(database); err != nil || s.database < 0 {
@@ -154,4 +208,21 @@ func (c Config) server() (server, error) {
 		}
 	}
 	return s, nil
+}
+
+// addresses splits a list of hosts with or without ports; nil if one of them is none.
+func addresses(hosts string) []string {
+	var list []string
+	for host := range strings.SplitSeq(hosts, ",") {
+		u := url.URL{Host: host}
+		port := u.Port()
+		if port == "" {
+			port = "6379"
+		}
+		if u.Hostname() == "" {
+			return nil
+		}
+		list = append(list, net.JoinHostPort(u.Hostname(), port))
+	}
+	return list
 }

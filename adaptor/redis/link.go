@@ -28,7 +28,8 @@ type link struct {
 
 	answers atomic.Bool  // the last call to end was answered
 	calls   atomic.Int32 // in the callers' goroutines
-	most    int32        // of them
+	late    atomic.Int32 // of those that ended without an answer, whose places may still be taken
+	most    int32        // of both
 
 	life   context.Context // of the calls with goroutines of their own
 	end    context.CancelFunc
@@ -40,6 +41,13 @@ type link struct {
 	opened atomic.Uint64 // how many there ever were
 }
 
+// deadAfter is how long the client may take to find that a connection is dead, by its pings.
+const deadAfter = 12 * time.Second
+
+// topologyRefresh is how often Sentinels or a Cluster are asked who is the primary, beside what they
+// tell by themselves: a server that hangs tells nothing.
+const topologyRefresh = time.Second
+
 func newLink(config Config, address string) *link {
 	places := 1 << config.pipelineScale()
 	l := &link{
@@ -48,7 +56,7 @@ func newLink(config Config, address string) *link {
 		most:    int32(places * 3 / 4),
 		places:  make(chan struct{}, places/8), // the last eighth is the client's: its pings
 	}
-	l.life, l.end = context.WithCancel(context.Background())
+	l.life, l.end = context.WithCancel(context.WithValue(context.Background(), isPatient{}, true))
 	return l
 }
 
@@ -59,20 +67,28 @@ func (l *link) connect(ctx context.Context, config Config, s server) error {
 	go func() {
 		var err error
 		l.client, err = rueidis.NewClient(rueidis.ClientOption{
-			InitAddress:         []string{s.address},
-			ForceSingleClient:   true,
+			InitAddress:         s.addresses,
+			ForceSingleClient:   s.topology == single,
 			DialCtxFn:           l.dial,
 			TLSConfig:           s.tls,
 			Username:            s.username,
 			Password:            s.password,
 			SelectDB:            s.database,
-			PipelineMultiplex:   -1,                    // one connection, which is there when Start returns
+			PipelineMultiplex:   -1,                    // one connection to a server
 			MaxFlushDelay:       10 * time.Microsecond, // when several calls are on their way: fewer system calls
 			DisableRetry:        true,
 			DisableCache:        true,
 			RingScaleEachConn:   config.pipelineScale(),
 			ReadBufferEachConn:  config.Buffer,
 			WriteBufferEachConn: config.Buffer,
+			Sentinel: rueidis.SentinelOption{
+				MasterSet:               s.masterSet,
+				TLSConfig:               s.tls,
+				Username:                config.SentinelUsername,
+				Password:                config.SentinelPassword,
+				TopologyRefreshInterval: topologyRefresh,
+			},
+			ClusterOption: rueidis.ClusterOption{ShardsRefreshInterval: topologyRefresh},
 		})
 		made <- err
 	}()
@@ -145,8 +161,12 @@ func (l *link) hear(answer bool) {
 func (l *link) send(ctx context.Context, cmd rueidis.Completed) (result rueidis.RedisResult, sent bool) {
 	if l.answers.Load() {
 		// The order matters: who dials looks at them the other way round.
-		if l.calls.Add(1) <= l.most && l.answers.Load() {
+		if l.calls.Add(1)+l.late.Load() <= l.most && l.answers.Load() {
 			result = l.client.Do(direct{ctx}, cmd)
+			if ctx.Err() != nil {
+				l.late.Add(1)
+				time.AfterFunc(deadAfter, func() { l.late.Add(-1) })
+			}
 			l.calls.Add(-1)
 			if !errors.Is(result.NonRedisError(), errNoConnection) {
 				return result, true
@@ -196,16 +216,26 @@ func (d direct) Value(key any) any {
 	return d.Context.Value(key)
 }
 
-type isDirect struct{}
+type (
+	isDirect  struct{} // marks the context of a call in the caller's goroutine
+	isPatient struct{} // and of one in its own; the client's own have neither
+)
 
 var errNoConnection = errors.New("redis: no connection")
 
 // dial makes a connection for the client, with TLS if config is not nil.
 func (l *link) dial(ctx context.Context, address string, dialer *net.Dialer, config *tls.Config) (net.Conn, error) {
-	// A direct call that finds another one dialing would wait for it, whatever its context.
+	// A direct call that finds another one dialing would wait for it, whatever its context. So
+	// there must be none; patient calls try again, the client when it sees fit.
 	l.hear(false)
-	if ctx.Value(isDirect{}) != nil || l.calls.Load() > 0 {
+	if ctx.Value(isDirect{}) != nil {
 		return nil, errNoConnection
+	}
+	for wait := 0; l.calls.Load() > 0; wait++ {
+		if ctx.Value(isPatient{}) != nil || wait == 50 {
+			return nil, errNoConnection
+		}
+		time.Sleep(time.Millisecond)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -56,7 +57,7 @@ func NewFromClient(client rueidis.Client, config Config) (*RedisKV, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := newKV(config, server{address: "the server of the client"})
+	r := newKV(config, server{addresses: []string{"the server of the client"}})
 	r.handed = client
 	r.link.Store(r.handedLink())
 	return r, nil
@@ -69,7 +70,7 @@ func newKV(config Config, s server) *RedisKV {
 }
 
 func (r *RedisKV) handedLink() *link {
-	l := newLink(r.config, r.server.address)
+	l := newLink(r.config, r.server.String())
 	l.client = r.handed
 	return l
 }
@@ -125,19 +126,19 @@ func (r *RedisKV) Start(ctx context.Context) error {
 	var err error
 	switch {
 	case r.handed == nil:
-		l = newLink(r.config, r.server.address)
+		l = newLink(r.config, r.server.String())
 		err = l.connect(ctx, r.config, r.server)
 	case l == nil:
 		l = r.handedLink()
 	}
 	if err == nil {
-		err = l.check(ctx)
+		err = l.check(ctx, r.server.topology, r.config.Logger)
 	}
 	if err != nil {
 		if r.handed == nil {
 			_ = l.close(context.WithoutCancel(ctx)) // about a second at most
 		}
-		return fmt.Errorf("redis: start with %s: %w", r.server.address, shown(err))
+		return fmt.Errorf("redis: start with %s: %w", r.server, shown(err))
 	}
 	r.link.Store(l)
 	return nil
@@ -178,8 +179,9 @@ func (r *RedisKV) Stop(ctx context.Context) error {
 	return nil
 }
 
-// check looks at what the server says of itself, and has it learn the scripts.
-func (l *link) check(ctx context.Context) error {
+// check looks at what the server says of itself, and has it learn the scripts. Of a client that
+// we were handed, expected is empty: any topology will do.
+func (l *link) check(ctx context.Context, expected topology, logger *slog.Logger) error {
 	m, err := l.do(ctx, l.client.B().Arbitrary("HELLO").Build())
 	if err != nil {
 		return err
@@ -193,16 +195,31 @@ func (l *link) check(ctx context.Context) error {
 		text, _ := f.ToString()
 		return text
 	}
-	version := field("version")
+	mode, role, version := field("mode"), field("role"), field("version")
+	unfit := func(format string, args ...any) error {
+		return driver.Reason(errServer, fmt.Sprintf(format, args...))
+	}
+	found := single
 	switch {
-	case field("mode") == "sentinel":
-		return driver.Reason(errServer, "it is a Sentinel, not a server that stores anything")
-	case field("mode") == "cluster" && l.dials:
-		return driver.Reason(errServer, "it is a node of a Cluster, which this version does not support")
-	case field("role") != "master":
-		return driver.Reason(errServer, fmt.Sprintf("its role is %q: it is a read-only copy, and the stores need the primary", field("role")))
+	case mode == "sentinel":
+		return unfit("it is a Sentinel: the URL needs ?master_set=name")
+	case mode == "cluster":
+		found = cluster
+	case expected == sentinel:
+		found = sentinel
+	}
+	switch {
+	case expected == cluster && found != cluster:
+		return unfit("it is no node of a Cluster, and the URL has ?cluster=true")
+	case expected == single && found == cluster:
+		return unfit("it is a node of a Cluster: the URL needs ?cluster=true")
+	case found != cluster && role != "master": // of a Cluster, any node may have answered
+		return unfit("its role is %q: it is a read-only copy, and the stores need the primary", role)
 	case !atLeast(version, 6, 2):
-		return driver.Reason(errServer, fmt.Sprintf("its version is %q, and the stores need 6.2 or later", version))
+		return unfit("its version is %q, and the stores need 6.2 or later", version)
+	}
+	if logger != nil {
+		logger.InfoContext(ctx, "kv: connected to Redis", "address", l.address, "topology", string(found), "version", version)
 	}
 	for _, s := range script.All {
 		// A server that refuses this gets the script with its first use.

@@ -67,7 +67,8 @@ func StartProgram(t testing.TB, program string, args ...string) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{t: t, program: program, args: args, dir: dir}
+	s := &Server{t: t, program: program, dir: dir}
+	s.args = append([]string{"--save", "", "--unixsocket", s.Socket()}, args...)
 	t.Cleanup(func() {
 		s.Kill()
 		_ = os.RemoveAll(dir)
@@ -93,11 +94,8 @@ func freePort(t testing.TB) string {
 }
 
 func (s *Server) start() error {
-	args := append([]string{
-		"-c", `"$@" >>log 2>&1 & read _; kill -9 $! 2>/dev/null; wait`, "sh",
-		Find(s.program), "--port", s.port, "--bind", "127.0.0.1", "--save", "", "--dir", s.dir,
-		"--unixsocket", s.Socket(),
-	}, s.args...)
+	args := append([]string{"-c", `"$@" >>log 2>&1 & read _; kill -9 $! 2>/dev/null; wait`, "sh", Find(s.program)}, s.args...)
+	args = append(args, "--port", s.port, "--bind", "127.0.0.1", "--dir", s.dir)
 	s.cmd = exec.Command("/bin/sh", args...)
 	s.cmd.Dir = s.dir
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is the test's

@@ -12,6 +12,7 @@ package redismodule
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/redis/rueidis"
 	"go.uber.org/fx"
@@ -23,8 +24,8 @@ import (
 
 // Module provides *redis.RedisKV, adaptor.AtomicKVAdaptor and adaptor.KVAdaptor, and nothing
 // else. Optional from the graph: [redis.Config] (see [WithConfig]; without one the server is
-// REDIS_URL's), and a rueidis.Client, which is then used instead of one of our own, and is
-// closed by whoever provides it.
+// REDIS_URL's), a *slog.Logger, and a rueidis.Client, which is then used instead of one of our
+// own, and is closed by whoever provides it.
 //
 // An app has one Module, and either this one or kvmodule.Module: fx refuses a second provider
 // of a type, and names both.
@@ -39,6 +40,7 @@ type Params struct {
 	Lifecycle fx.Lifecycle
 	Config    redis.Config   `optional:"true"`
 	Client    rueidis.Client `optional:"true"`
+	Logger    *slog.Logger   `optional:"true"`
 
 	// Misplaced is there to be refused: a pointer is another type to fx than
 	// redis.Config, and would be ignored in silence.
@@ -57,6 +59,9 @@ type Result struct {
 func New(p Params) (Result, error) {
 	if p.Misplaced != nil {
 		return Result{}, errors.New("redismodule: the app supplies a *redis.Config, which would be ignored: use redismodule.WithConfig, or supply a redis.Config")
+	}
+	if p.Config.Logger == nil {
+		p.Config.Logger = p.Logger
 	}
 	var kv *redis.RedisKV
 	var err error

@@ -1,0 +1,55 @@
+package redis_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+	"github.com/stretchr/testify/require"
+
+	"github.com/zelt-go/kv/adaptor"
+	"github.com/zelt-go/kv/adaptor/adaptortest"
+	"github.com/zelt-go/kv/adaptor/redis"
+	"github.com/zelt-go/kv/internal/model"
+	"github.com/zelt-go/kv/internal/redistest"
+)
+
+// The suite and the histories, on what production runs.
+func TestTopologies(t *testing.T) {
+	for name, begin := range map[string]func(t *testing.T) (config redis.Config, flush func()){
+		"Cluster": func(t *testing.T) (redis.Config, func()) {
+			c := redistest.StartCluster(t)
+			return redis.Config{URL: c.URL()}, c.FlushAll
+		},
+		"Sentinel": func(t *testing.T) (redis.Config, func()) {
+			w := redistest.StartSentinel(t)
+			return redis.Config{URL: w.URL()}, func() { w.Primary().Do("FLUSHALL") }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			config, flush := begin(t)
+			t.Run("suite", func(t *testing.T) {
+				adaptortest.TestAtomicAdaptor(t, adaptortest.Harness[adaptor.AtomicKVAdaptor]{
+					New: func(t testing.TB) adaptor.AtomicKVAdaptor {
+						flush()
+						return start(t, config)
+					},
+					Advance: func(_ testing.TB, d time.Duration) { time.Sleep(d) },
+					Margin:  20 * time.Millisecond,
+				})
+			})
+			t.Run("histories", func(t *testing.T) {
+				kv := start(t, config)
+				for i := range *histories {
+					store := open(t, kv, fmt.Sprint("history-", i))
+					history, failures, _ := model.Load{Goroutines: 8, Operations: 120, TTLs: model.Mixed, Seed: rand.Uint64(), Slack: slack}.Record(store)
+					require.Zero(t, failures)
+					require.Equal(t, porcupine.Ok, model.Linearizable(history, time.Minute))
+				}
+			})
+		})
+	}
+}

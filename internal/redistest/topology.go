@@ -1,0 +1,193 @@
+package redistest
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A Cluster is three primaries and three replicas.
+type Cluster struct {
+	Nodes []*Server
+
+	t testing.TB
+}
+
+// StartCluster starts a Cluster whose nodes hold each other for dead after two seconds. The test
+// fails if there is no redis-cli.
+func StartCluster(t testing.TB, args ...string) *Cluster {
+	t.Helper()
+	if Find("redis-cli") == "" {
+		t.Fatal("redis-cli is not installed: apt-get install redis-tools")
+	}
+	c := &Cluster{t: t}
+	create := []string{"--cluster", "create"}
+	for range 6 {
+		s := Start(t, append([]string{"--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port", freePort(t), "--repl-diskless-sync-delay", "0"}, args...)...)
+		c.Nodes = append(c.Nodes, s)
+		create = append(create, s.Addr)
+	}
+	out, err := exec.Command("redis-cli", append(create, "--cluster-replicas", "1", "--cluster-yes")...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("redis-cli --cluster create: %v\n%s", err, out)
+	}
+	c.WaitUntilWhole()
+	return c
+}
+
+// WaitUntilWhole waits until all nodes agree that the Cluster is whole, and each replica follows.
+func (c *Cluster) WaitUntilWhole() {
+	c.t.Helper()
+	wait(c.t, "the Cluster to be whole", func() bool {
+		for _, s := range c.Nodes {
+			if s.cmd == nil {
+				continue
+			}
+			if !strings.Contains(s.Do("CLUSTER", "INFO"), "cluster_state:ok") || strings.Contains(s.Do("CLUSTER", "NODES"), "fail") {
+				return false
+			}
+			if !s.IsPrimary() && !s.follows() {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// URL leads to the first three nodes.
+func (c *Cluster) URL() string {
+	return "redis://" + c.Nodes[0].Addr + "," + c.Nodes[1].Addr + "," + c.Nodes[2].Addr + "?cluster=true"
+}
+
+// Primary is the node that holds key.
+func (c *Cluster) Primary(key string) *Server {
+	c.t.Helper()
+	for _, s := range c.Nodes {
+		if s.cmd != nil && s.IsPrimary() && !strings.HasPrefix(s.Do("GET", key), "MOVED") {
+			return s
+		}
+	}
+	c.t.Fatalf("no primary holds %q", key)
+	return nil
+}
+
+// FlushAll removes all keys.
+func (c *Cluster) FlushAll() {
+	c.t.Helper()
+	for _, s := range c.Nodes {
+		if s.IsPrimary() {
+			s.Do("FLUSHALL")
+		}
+	}
+}
+
+// A Watched is a primary and two replicas, watched by three Sentinels.
+type Watched struct {
+	Servers   []*Server
+	Sentinels []*Server
+
+	t testing.TB
+}
+
+// StartSentinel starts a Watched whose Sentinels hold a server for dead after a second.
+func StartSentinel(t testing.TB, args ...string) *Watched {
+	t.Helper()
+	w := &Watched{t: t}
+	args = append([]string{"--repl-diskless-sync-delay", "0"}, args...)
+	primary := Start(t, args...)
+	host, port, _ := strings.Cut(primary.Addr, ":")
+	w.Servers = append(w.Servers, primary)
+	for range 2 {
+		w.Servers = append(w.Servers, Start(t, append([]string{"--replicaof", host, port}, args...)...))
+	}
+	w.WaitUntilWhole()
+	for range 3 {
+		dir, err := os.MkdirTemp("", "redistest")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = os.RemoveAll(dir) })
+		conf := filepath.Join(dir, "sentinel.conf")
+		text := fmt.Sprintf("sentinel monitor primary %s %s 2\nsentinel down-after-milliseconds primary 1000\nsentinel failover-timeout primary 5000\n", host, port)
+		if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s := &Server{t: t, program: Redis, args: []string{conf, "--sentinel"}, dir: dir}
+		t.Cleanup(s.Kill)
+		s.port = freePort(t)
+		s.Addr = "127.0.0.1:" + s.port
+		if err := s.start(); err != nil {
+			t.Fatalf("Sentinel does not start: %v\n%s", err, s.Log())
+		}
+		w.Sentinels = append(w.Sentinels, s)
+	}
+	wait(t, "the Sentinels to know each other and the replicas", func() bool {
+		for _, s := range w.Sentinels {
+			state := s.Do("SENTINEL", "MASTER", "primary")
+			if !strings.Contains(state, "num-slaves 2") || !strings.Contains(state, "num-other-sentinels 2") {
+				return false
+			}
+		}
+		return true
+	})
+	return w
+}
+
+// URL leads to the Sentinels.
+func (w *Watched) URL() string {
+	return "redis://" + w.Sentinels[0].Addr + "," + w.Sentinels[1].Addr + "," + w.Sentinels[2].Addr + "?master_set=primary"
+}
+
+// Primary is the server that the first Sentinel calls the primary.
+func (w *Watched) Primary() *Server {
+	w.t.Helper()
+	addr := strings.ReplaceAll(w.Sentinels[0].Do("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "primary"), " ", ":")
+	for _, s := range w.Servers {
+		if s.Addr == addr {
+			return s
+		}
+	}
+	w.t.Fatalf("Sentinel names %q, which is none of ours", addr)
+	return nil
+}
+
+// WaitUntilWhole waits until each replica follows its primary.
+func (w *Watched) WaitUntilWhole() {
+	w.t.Helper()
+	wait(w.t, "the replicas to follow", func() bool {
+		primaries := 0
+		for _, s := range w.Servers {
+			if s.IsPrimary() {
+				primaries++
+			} else if !s.follows() {
+				return false
+			}
+		}
+		return primaries == 1
+	})
+}
+
+// IsPrimary reports whether the server calls itself one.
+func (s *Server) IsPrimary() bool {
+	s.t.Helper()
+	return strings.Contains(s.Do("INFO", "replication"), "role:master")
+}
+
+// follows reports whether a replica is up to date with its primary.
+func (s *Server) follows() bool {
+	s.t.Helper()
+	return strings.Contains(s.Do("INFO", "replication"), "master_link_status:up")
+}
+
+func wait(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(2 * patience); !done(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("gave up waiting for %s", what)
+		}
+	}
+}
