@@ -26,10 +26,14 @@ type link struct {
 	address string
 	timeout time.Duration
 
+	// deadAfter is how long the client may take to find that a connection is dead.
+	deadAfter time.Duration
+
 	answers atomic.Bool  // the last call to end was answered
 	calls   atomic.Int32 // in the callers' goroutines
 	late    atomic.Int32 // of those that ended without an answer, whose places may still be taken
 	most    int32        // of both
+	dialing atomic.Int32 // connections that are being made: meanwhile none begins in its caller's goroutine
 
 	life   context.Context // of the calls with goroutines of their own
 	end    context.CancelFunc
@@ -41,8 +45,24 @@ type link struct {
 	opened atomic.Uint64 // how many there ever were
 }
 
-// deadAfter is how long the client may take to find that a connection is dead, by its pings.
-const deadAfter = 12 * time.Second
+// dialTimeout is how long making a connection may take, and then its handshake.
+const dialTimeout = 5 * time.Second
+
+// pingEvery is how often the client pings a server that has nothing to say.
+const pingEvery = time.Second
+
+// maxDrain is how long dial waits for the direct calls to end.
+const maxDrain = 20 * time.Millisecond
+
+// silence is how long a ping may stay without an answer before the connection is closed. A
+// single server may pause and come back; where there is another one to take over, the
+// client has to look for it.
+func (t topology) silence() time.Duration {
+	if t == single {
+		return 10 * time.Second
+	}
+	return time.Second
+}
 
 // topologyRefresh is how often Sentinels or a Cluster are asked who is the primary, beside what they
 // tell by themselves: a server that hangs tells nothing.
@@ -51,18 +71,20 @@ const topologyRefresh = time.Second
 func newLink(config Config, address string) *link {
 	places := 1 << config.pipelineScale()
 	l := &link{
-		address: address,
-		timeout: config.Timeout,
-		most:    int32(places * 3 / 4),
-		places:  make(chan struct{}, places/8), // the last eighth is the client's: its pings
+		address:   address,
+		timeout:   config.Timeout,
+		deadAfter: 12 * time.Second,
+		most:      int32(places * 3 / 4),
+		places:    make(chan struct{}, places/8), // the last eighth is the client's: its pings
 	}
-	l.life, l.end = context.WithCancel(context.WithValue(context.Background(), isPatient{}, true))
+	l.life, l.end = context.WithCancel(context.Background())
 	return l
 }
 
 // connect makes a client of our own, and returns when it is connected, or ctx is done.
 func (l *link) connect(ctx context.Context, config Config, s server) error {
 	l.dials = true
+	l.deadAfter = pingEvery + s.topology.silence() + time.Second
 	made := make(chan error, 1)
 	go func() {
 		var err error
@@ -70,6 +92,8 @@ func (l *link) connect(ctx context.Context, config Config, s server) error {
 			InitAddress:         s.addresses,
 			ForceSingleClient:   s.topology == single,
 			DialCtxFn:           l.dial,
+			Dialer:              net.Dialer{Timeout: dialTimeout, KeepAlive: pingEvery},
+			ConnWriteTimeout:    s.topology.silence(),
 			TLSConfig:           s.tls,
 			Username:            s.username,
 			Password:            s.password,
@@ -83,6 +107,7 @@ func (l *link) connect(ctx context.Context, config Config, s server) error {
 			WriteBufferEachConn: config.Buffer,
 			Sentinel: rueidis.SentinelOption{
 				MasterSet:               s.masterSet,
+				Dialer:                  net.Dialer{Timeout: dialTimeout, KeepAlive: pingEvery},
 				TLSConfig:               s.tls,
 				Username:                config.SentinelUsername,
 				Password:                config.SentinelPassword,
@@ -160,12 +185,12 @@ func (l *link) hear(answer bool) {
 // send gives a command to the client. If sent is false, the error is complete.
 func (l *link) send(ctx context.Context, cmd rueidis.Completed) (result rueidis.RedisResult, sent bool) {
 	if l.answers.Load() {
-		// The order matters: who dials looks at them the other way round.
-		if l.calls.Add(1)+l.late.Load() <= l.most && l.answers.Load() {
+		// The order matters: dial looks at them the other way round.
+		if l.calls.Add(1)+l.late.Load() <= l.most && l.dialing.Load() == 0 {
 			result = l.client.Do(direct{ctx}, cmd)
 			if ctx.Err() != nil {
 				l.late.Add(1)
-				time.AfterFunc(deadAfter, func() { l.late.Add(-1) })
+				time.AfterFunc(l.deadAfter, func() { l.late.Add(-1) })
 			}
 			l.calls.Add(-1)
 			if !errors.Is(result.NonRedisError(), errNoConnection) {
@@ -189,7 +214,7 @@ func (l *link) send(ctx context.Context, cmd rueidis.Completed) (result rueidis.
 	go func() {
 		result := l.client.Do(l.life, cmd)
 		for errors.Is(result.NonRedisError(), errNoConnection) && ctx.Err() == nil {
-			time.Sleep(100 * time.Microsecond) // until the direct calls have ended
+			time.Sleep(time.Millisecond) // the direct calls that were in the way are ending
 			result = l.client.Do(l.life, cmd)
 		}
 		<-l.places
@@ -216,23 +241,22 @@ func (d direct) Value(key any) any {
 	return d.Context.Value(key)
 }
 
-type (
-	isDirect  struct{} // marks the context of a call in the caller's goroutine
-	isPatient struct{} // and of one in its own; the client's own have neither
-)
+type isDirect struct{}
 
 var errNoConnection = errors.New("redis: no connection")
 
 // dial makes a connection for the client, with TLS if config is not nil.
 func (l *link) dial(ctx context.Context, address string, dialer *net.Dialer, config *tls.Config) (net.Conn, error) {
-	// A direct call that finds another one dialing would wait for it, whatever its context. So
-	// there must be none; patient calls try again, the client when it sees fit.
-	l.hear(false)
 	if ctx.Value(isDirect{}) != nil {
 		return nil, errNoConnection
 	}
-	for wait := 0; l.calls.Load() > 0; wait++ {
-		if ctx.Value(isPatient{}) != nil || wait == 50 {
+	// A direct call that finds another one dialing would wait for it, whatever its context. So
+	// there must be none. One that does wait is freed by our giving up, after which it is
+	// not direct any more, and whoever dials tries again.
+	l.dialing.Add(1)
+	for waited := time.Duration(0); l.calls.Load() > 0; waited += time.Millisecond {
+		if waited == maxDrain {
+			l.dialing.Add(-1)
 			return nil, errNoConnection
 		}
 		time.Sleep(time.Millisecond)
@@ -252,14 +276,15 @@ func (l *link) dial(ctx context.Context, address string, dialer *net.Dialer, con
 		conn, err = dialer.DialContext(ctx, network, address)
 	}
 	if err != nil {
+		l.dialing.Add(-1)
 		return nil, &dialError{address, err}
 	}
 	forget := context.AfterFunc(l.life, func() { _ = conn.Close() })
 	return &connection{Conn: conn, link: l, forget: forget}, nil
 }
 
-// A connection is open from the first that it hears of the server, which is before anything
-// but the handshake is sent, until it is closed.
+// A connection is being made until it first hears of the server, which is before anything but
+// the handshake is sent, and then open until it is closed.
 type connection struct {
 	net.Conn
 	link   *link
@@ -278,13 +303,17 @@ func (c *connection) Read(b []byte) (int, error) {
 	if n > 0 && c.state.Load() == silent && c.state.CompareAndSwap(silent, heard) {
 		c.link.opened.Add(1)
 		c.link.open.Add(1)
+		c.link.dialing.Add(-1)
 	}
 	return n, err
 }
 
 func (c *connection) Close() error {
 	c.forget()
-	if c.state.Swap(closed) == heard {
+	switch c.state.Swap(closed) {
+	case silent:
+		c.link.dialing.Add(-1)
+	case heard:
 		c.link.open.Add(-1)
 	}
 	return c.Conn.Close()

@@ -26,7 +26,11 @@ var ctx = context.Background()
 func TestMain(m *testing.M) {
 	flag.Parse()
 	_ = os.Unsetenv("REDIS_URL")
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m,
+		// The client leaves these behind for up to five seconds, after its Close.
+		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient).redirectOrNew.func1"),
+		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"),
+	)
 }
 
 // start returns a started RedisKV, which ends with the test.

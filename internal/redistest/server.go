@@ -38,6 +38,7 @@ type Server struct {
 	port    string
 	dir     string
 	cmd     *exec.Cmd
+	pid     int            // of the server itself
 	alive   io.WriteCloser // the shell around the server kills it when this is closed
 }
 
@@ -109,6 +110,10 @@ func (s *Server) start() error {
 	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		reply, err := s.try("PING")
 		if err == nil && (reply == "PONG" || strings.HasPrefix(reply, "NOAUTH")) {
+			info, _ := s.try("INFO", "server")
+			if _, after, found := strings.Cut(info, "process_id:"); found {
+				s.pid, _ = strconv.Atoi(strings.Fields(after)[0])
+			}
 			return nil
 		}
 		if strings.Contains(s.Log(), "Address already in use") || time.Now().After(deadline) {
@@ -126,6 +131,20 @@ func (s *Server) Kill() {
 	_ = s.alive.Close()
 	_ = s.cmd.Wait()
 	s.cmd = nil
+}
+
+// Freeze stops the server's process from running, until Thaw: to everybody else it is as if the
+// network was cut.
+func (s *Server) Freeze() { s.signal(syscall.SIGSTOP) }
+
+// Thaw ends Freeze.
+func (s *Server) Thaw() { s.signal(syscall.SIGCONT) }
+
+func (s *Server) signal(sig syscall.Signal) {
+	s.t.Helper()
+	if err := syscall.Kill(s.pid, sig); err != nil {
+		s.t.Fatalf("%s: signal %v: %v", s.program, sig, err)
+	}
 }
 
 // Restart starts the server again, where it was, with what it has on disk.

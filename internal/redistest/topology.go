@@ -39,22 +39,23 @@ func StartCluster(t testing.TB, args ...string) *Cluster {
 	return c
 }
 
-// WaitUntilWhole waits until all nodes agree that the Cluster is whole, and each replica follows.
+// WaitUntilWhole waits until all nodes, which must be running, agree that the Cluster is whole, and
+// each replica follows.
 func (c *Cluster) WaitUntilWhole() {
 	c.t.Helper()
 	wait(c.t, "the Cluster to be whole", func() bool {
+		primaries, replicas := 0, 0
 		for _, s := range c.Nodes {
-			if s.cmd == nil {
-				continue
-			}
 			if !strings.Contains(s.Do("CLUSTER", "INFO"), "cluster_state:ok") || strings.Contains(s.Do("CLUSTER", "NODES"), "fail") {
 				return false
 			}
-			if !s.IsPrimary() && !s.follows() {
-				return false
+			if s.IsPrimary() {
+				primaries++
+			} else if s.follows() {
+				replicas++
 			}
 		}
-		return true
+		return primaries == 3 && replicas == 3 // one that has just started calls itself a primary
 	})
 }
 

@@ -1,0 +1,258 @@
+package redis_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/zelt-go/kv/adaptor"
+	"github.com/zelt-go/kv/adaptor/redis"
+	"github.com/zelt-go/kv/internal/redistest"
+)
+
+// limit is how long each call of a counting may take.
+const limit = 300 * time.Millisecond
+
+// A counting is goroutines that each increment a counter of their own, all in one slot.
+type counting struct {
+	store  *adaptor.AtomicKVStore
+	number int64 // countings share no counter
+	stop   chan struct{}
+	wg     sync.WaitGroup
+	counts [8]struct{ acked, unknown, refused int64 }
+	acked  atomic.Int64
+
+	mu     sync.Mutex
+	last   time.Time     // when the last call was acknowledged
+	outage time.Duration // the longest time without one
+	late   time.Duration // the longest that a call took beyond its limit
+	errors map[string]int
+}
+
+func count(store *adaptor.AtomicKVStore) *counting {
+	c := &counting{store: store, number: countings.Add(1), stop: make(chan struct{}), last: time.Now(), errors: map[string]int{}}
+	for g := range c.counts {
+		c.wg.Go(func() { c.run(g) })
+	}
+	return c
+}
+
+func (c *counting) key(g int) string { return fmt.Sprintf("{slot}%d/%d", c.number, g) }
+
+var countings atomic.Int64
+
+func (c *counting) run(g int) {
+	for {
+		select {
+		case <-c.stop:
+			return
+		default:
+		}
+		ctx, cancel := context.WithTimeout(ctx, limit)
+		begin := time.Now()
+		_, err := c.store.Incr(ctx, c.key(g), 1)
+		end := time.Now()
+		cancel()
+		c.mu.Lock()
+		c.late = max(c.late, end.Sub(begin)-limit)
+		if err == nil {
+			c.outage = max(c.outage, end.Sub(c.last))
+			c.last = end
+		} else {
+			c.errors[err.Error()]++
+		}
+		c.mu.Unlock()
+		switch {
+		case err == nil:
+			c.counts[g].acked++
+			c.acked.Add(1)
+		case adaptor.OutcomeUnknown(err):
+			c.counts[g].unknown++
+		default:
+			c.counts[g].refused++
+			time.Sleep(time.Millisecond)
+		}
+	}
+}
+
+// goesOn waits until n more calls are acknowledged.
+func (c *counting) goesOn(t *testing.T, n int64) {
+	t.Helper()
+	before := c.acked.Load()
+	require.Eventually(t, func() bool { return c.acked.Load() >= before+n }, 30*time.Second, time.Millisecond, "no call is acknowledged any more")
+}
+
+// end stops the counting, reports it, and returns how many acknowledged calls were lost. None was
+// applied twice, and no call came back late.
+func (c *counting) end(t *testing.T, outage time.Duration) (lost int64) {
+	t.Helper()
+	close(c.stop)
+	c.wg.Wait()
+	var acked, unknown, refused int64
+	for g, n := range c.counts {
+		var value int64
+		require.Eventually(t, func() bool {
+			var err error
+			value, _, err = adaptor.Get[int64](ctx, c.store, c.key(g))
+			return err == nil
+		}, 10*time.Second, 10*time.Millisecond)
+		assert.LessOrEqual(t, value, n.acked+n.unknown, "a call was applied twice")
+		lost += max(0, n.acked-value)
+		acked, unknown, refused = acked+n.acked, unknown+n.unknown, refused+n.refused
+	}
+	t.Logf("%d calls acknowledged, %d of them lost, %d of unknown outcome, %d surely not applied; longest time without an acknowledged one %v; at most %v late",
+		acked, lost, unknown, refused, c.outage.Round(time.Millisecond), c.late.Round(100*time.Microsecond))
+	for text, n := range c.errors {
+		t.Logf("%6d × %s", n, text)
+	}
+	assert.LessOrEqual(t, c.outage, outage)
+	assert.LessOrEqual(t, c.late, 100*time.Millisecond)
+	return lost
+}
+
+func TestFailoverOfSentinel(t *testing.T) {
+	t.Parallel()
+	const outage = 4 * time.Second
+	w := redistest.StartSentinel(t)
+	store := open(t, start(t, redis.Config{URL: w.URL()}), "ns")
+	t.Run("the primary is killed", func(t *testing.T) {
+		c := count(store)
+		c.goesOn(t, 1000)
+		primary := w.Primary()
+		primary.Kill()
+		c.goesOn(t, 1000)
+		primary.Restart()
+		w.WaitUntilWhole()
+		c.goesOn(t, 1000)
+		c.end(t, outage)
+	})
+	t.Run("the primary hangs", func(t *testing.T) {
+		c := count(store)
+		c.goesOn(t, 1000)
+		primary := w.Primary()
+		primary.Freeze()
+		c.goesOn(t, 1000)
+		primary.Thaw()
+		w.WaitUntilWhole()
+		c.goesOn(t, 1000)
+		c.end(t, outage)
+	})
+	t.Run("a replica is promoted by hand", func(t *testing.T) {
+		c := count(store)
+		c.goesOn(t, 1000)
+		before := w.Primary()
+		require.Equal(t, "OK", w.Sentinels[0].Do("SENTINEL", "FAILOVER", "primary"))
+		require.Eventually(t, func() bool { return w.Primary() != before }, 20*time.Second, 10*time.Millisecond)
+		c.goesOn(t, 1000)
+		w.WaitUntilWhole()
+		c.goesOn(t, 1000)
+		c.end(t, outage)
+	})
+	t.Run("all servers are restarted, one after the other", func(t *testing.T) {
+		c := count(store)
+		for _, s := range w.Servers {
+			c.goesOn(t, 500)
+			s.Kill()
+			c.goesOn(t, 500)
+			s.Restart()
+			w.WaitUntilWhole()
+		}
+		c.goesOn(t, 1000)
+		c.end(t, outage)
+	})
+}
+
+func TestFailoverOfCluster(t *testing.T) {
+	t.Parallel()
+	const outage = 7 * time.Second
+	cluster := redistest.StartCluster(t)
+	store := open(t, start(t, redis.Config{URL: cluster.URL()}), "ns")
+	primary := func() *redistest.Server { return cluster.Primary("ns:{slot}0") }
+	t.Run("the primary is killed", func(t *testing.T) {
+		c := count(store)
+		c.goesOn(t, 1000)
+		s := primary()
+		s.Kill()
+		c.goesOn(t, 1000)
+		s.Restart()
+		cluster.WaitUntilWhole()
+		c.goesOn(t, 1000)
+		c.end(t, outage)
+	})
+	t.Run("the primary hangs", func(t *testing.T) {
+		c := count(store)
+		c.goesOn(t, 1000)
+		s := primary()
+		s.Freeze()
+		c.goesOn(t, 1000)
+		s.Thaw()
+		cluster.WaitUntilWhole()
+		c.goesOn(t, 1000)
+		c.end(t, outage)
+	})
+	t.Run("a replica is promoted by hand", func(t *testing.T) {
+		c := count(store)
+		c.goesOn(t, 1000)
+		before := primary()
+		id := before.Do("CLUSTER", "MYID")
+		for _, s := range cluster.Nodes {
+			if !s.IsPrimary() && strings.Contains(s.Do("CLUSTER", "NODES"), "myself,slave "+id) {
+				require.Equal(t, "OK", s.Do("CLUSTER", "FAILOVER"))
+			}
+		}
+		require.Eventually(t, func() bool { return primary() != before }, 20*time.Second, 10*time.Millisecond)
+		c.goesOn(t, 1000)
+		cluster.WaitUntilWhole()
+		assert.Zero(t, c.end(t, outage), "the primary hands over what it has")
+	})
+	t.Run("a slot moves", func(t *testing.T) {
+		c := count(store)
+		c.goesOn(t, 1000)
+		for range 4 {
+			from := primary()
+			var to *redistest.Server
+			for _, s := range cluster.Nodes {
+				if s.IsPrimary() && s != from {
+					to = s
+				}
+			}
+			moveSlot(t, cluster, from, to, "ns:{slot}0")
+			c.goesOn(t, 500)
+		}
+		assert.Zero(t, c.end(t, outage), "of acknowledged calls")
+		assert.Empty(t, c.errors)
+	})
+}
+
+// moveSlot moves the slot of key, as redis-cli does: key by key.
+func moveSlot(t *testing.T, c *redistest.Cluster, from, to *redistest.Server, key string) {
+	t.Helper()
+	slot := from.Do("CLUSTER", "KEYSLOT", key)
+	fromID, toID := from.Do("CLUSTER", "MYID"), to.Do("CLUSTER", "MYID")
+	require.Equal(t, "OK", to.Do("CLUSTER", "SETSLOT", slot, "IMPORTING", fromID))
+	require.Equal(t, "OK", from.Do("CLUSTER", "SETSLOT", slot, "MIGRATING", toID))
+	host, port, _ := strings.Cut(to.Addr, ":")
+	for {
+		keys := from.Do("CLUSTER", "GETKEYSINSLOT", slot, "1")
+		if keys == "" {
+			break
+		}
+		require.Equal(t, "OK", from.Do("MIGRATE", host, port, keys, "0", "5000"))
+		time.Sleep(20 * time.Millisecond) // for calls to meet a slot that is in both
+	}
+	for _, s := range []*redistest.Server{to, from} {
+		require.Equal(t, "OK", s.Do("CLUSTER", "SETSLOT", slot, "NODE", toID))
+	}
+	for _, s := range c.Nodes {
+		if s.IsPrimary() {
+			require.Equal(t, "OK", s.Do("CLUSTER", "SETSLOT", slot, "NODE", toID))
+		}
+	}
+}
