@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -118,7 +119,13 @@ func (e *dialError) reason() error { return driver.Reason(e, e.Error()) }
 func kindOf(err error) string {
 	var dns *net.DNSError
 	var number syscall.Errno
+	var certificate *tls.CertificateVerificationError
+	var operation *net.OpError
 	switch {
+	case errors.As(err, &certificate):
+		return "TLS: " + certificate.Err.Error()
+	case errors.As(err, &operation) && operation.Op == "remote error":
+		return "TLS: " + operation.Error()
 	case errors.As(err, &dns):
 		return "no address for this host name"
 	case errors.As(err, &number):

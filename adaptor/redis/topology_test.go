@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"crypto/tls"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -26,6 +27,14 @@ func TestTopologies(t *testing.T) {
 		"Sentinel": func(t *testing.T) (redis.Config, func()) {
 			w := redistest.StartSentinel(t)
 			return redis.Config{URL: w.URL()}, func() { w.Primary().Do("FLUSHALL") }
+		},
+		"TLS and ACL": func(t *testing.T) (redis.Config, func()) {
+			a := redistest.NewAuthority(t)
+			client := a.Issue("client", time.Now().Add(time.Hour))
+			s, addr := redistest.StartTLS(t, a)
+			s.Do("ACL", "SETUSER", "app", "on", ">secret", "~*", "+@all", "-@admin")
+			return redis.Config{URL: "rediss://app:secret@" + addr, TLS: &tls.Config{RootCAs: a.Roots, Certificates: []tls.Certificate{client}}},
+				func() { s.Do("FLUSHALL") }
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
