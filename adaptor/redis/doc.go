@@ -13,8 +13,22 @@
 // # What is promised
 //
 // Each operation is one command on one key, and one step to all others: on one primary, the
-// operations on a key are linearizable. No operation is ever sent twice. An entry is gone at
+// operations on a key are linearizable. No operation is ever applied twice. An entry is gone at
 // its deadline by the server's clock, at most a millisecond late.
+//
+// # Topologies
+//
+// Config.URL says whether it is one server, one that Sentinels watch, or a Cluster, and Start
+// refuses what is another. After a failover, a slot that moves, or a restart of all servers one after
+// the other, the stores go on by themselves. Seen in the tests, under load, on one machine:
+//
+//	Sentinel, down-after-milliseconds 1000   the primary is killed, or hangs: no write for 2 to 3 s
+//	Cluster, cluster-node-timeout 2000       the same: 4 to 5 s
+//	a replica is promoted by hand            20 ms (Sentinel); up to 3 s (Cluster)
+//	a slot of a Cluster moves                no error
+//
+// In the meantime operations fail, each by its own deadline: surely not applied where the
+// connection is refused, of unknown outcome where the server is silent.
 //
 // # When something goes wrong
 //
@@ -50,8 +64,19 @@
 //	maxmemory-policy other than noeviction any key may vanish when memory is full: locks and
 //	                                       counters too. Use noeviction, and OOM is an error
 //
-// Replicas follow a moment later: a primary that dies may take the last writes with it, unless
-// writes wait for replicas, which this package does not do.
+// Replicas follow a moment later, and a failover loses what they have not got: with Sentinel and
+// with Cluster alike, a primary that is cut off from its replicas and then replaced takes
+// with it all that it acknowledged meanwhile. In the tests 100 of 100 writes are lost so, and a lock
+// is granted twice. A primary that was cut off from everybody, too, goes on
+// to acknowledge until it hears of the other one.
+//
+//	min-replicas-to-write 1                  ends that: the primary refuses (NOREPLICAS, surely not
+//	min-replicas-max-lag 1                   applied) 1.5 to 2 s after it last heard of a replica. What
+//	                                         it acknowledged in these 2 s may still be lost
+//
+// So a lock on Redis keeps most of the doubled work away, and is no proof. What must never
+// happen twice needs a fence at the resource itself: a number that grows with each holder (an
+// Incr beside the lock), which the resource compares with the greatest that it has seen.
 //
 // # How it lies on the server
 //

@@ -172,6 +172,9 @@ func (s *Server) Log() string {
 func (s *Server) Do(args ...string) string {
 	s.t.Helper()
 	reply, err := s.try(args...)
+	if err != nil && s.cmd != nil { // Sentinel kills all connections of a server whose role changes
+		reply, err = s.try(args...)
+	}
 	if err != nil {
 		s.t.Fatalf("%s %q: %v\n%s", s.program, args, err, s.Log())
 	}
