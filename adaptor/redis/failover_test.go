@@ -49,11 +49,14 @@ func (c *counting) key(g int) string { return fmt.Sprintf("{slot}%d/%d", c.numbe
 var countings atomic.Int64
 
 func (c *counting) run(g int) {
-	for {
+	for i := 0; ; i++ {
 		select {
 		case <-c.stop:
 			return
 		default:
+		}
+		if i%4 == 0 {
+			c.read(g)
 		}
 		ctx, cancel := context.WithTimeout(ctx, limit)
 		begin := time.Now()
@@ -79,6 +82,20 @@ func (c *counting) run(g int) {
 			c.counts[g].refused++
 			time.Sleep(time.Millisecond)
 		}
+	}
+}
+
+// read reads the counter.
+func (c *counting) read(g int) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	begin := time.Now()
+	_, _, err := c.store.GetRaw(ctx, c.key(g))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.late = max(c.late, time.Since(begin)-limit)
+	if err != nil {
+		c.errors[err.Error()]++
 	}
 }
 
@@ -211,6 +228,21 @@ func TestFailoverOfCluster(t *testing.T) {
 		c.goesOn(t, 1000)
 		cluster.WaitUntilWhole()
 		assert.Zero(t, c.end(t, outage), "the primary hands over what it has")
+	})
+	t.Run("all nodes are restarted, one after the other", func(t *testing.T) {
+		c := count(store)
+		for _, s := range cluster.Nodes {
+			c.goesOn(t, 500)
+			wasPrimary := s.IsPrimary()
+			s.Kill()
+			if wasPrimary { // it has nothing on its disk: a replica must have taken over before it comes back
+				require.Eventually(t, func() bool { return cluster.Primaries() == 3 }, 30*time.Second, 10*time.Millisecond)
+			}
+			s.Restart()
+			cluster.WaitUntilWhole()
+		}
+		c.goesOn(t, 500)
+		c.end(t, outage)
 	})
 	t.Run("a slot moves", func(t *testing.T) {
 		c := count(store)

@@ -76,6 +76,18 @@ func (c *Cluster) Primary(key string) *Server {
 	return nil
 }
 
+// Primaries is how many running nodes call themselves primaries.
+func (c *Cluster) Primaries() int {
+	c.t.Helper()
+	n := 0
+	for _, s := range c.Nodes {
+		if s.cmd != nil && s.IsPrimary() {
+			n++
+		}
+	}
+	return n
+}
+
 // FlushAll removes all keys.
 func (c *Cluster) FlushAll() {
 	c.t.Helper()
