@@ -176,6 +176,7 @@ func TestCallsEndInTime(t *testing.T) {
 				wg.Go(func() {
 					for i := 0; time.Now().Before(stop); i++ {
 						limit := time.Duration(10+rand.IntN(90)) * time.Millisecond
+						begin := time.Now()
 						var c context.Context
 						var cancel context.CancelFunc
 						switch (g + i) % 3 {
@@ -188,7 +189,6 @@ func TestCallsEndInTime(t *testing.T) {
 							c, cancel = context.WithCancel(ctx)
 							limit = 100 * time.Millisecond
 						}
-						begin := time.Now()
 						var err error
 						if i%2 == 0 {
 							_, err = store.Incr(c, "n", 1)
@@ -201,19 +201,30 @@ func TestCallsEndInTime(t *testing.T) {
 							mu.Lock()
 							overruns = append(overruns, late)
 							mu.Unlock()
-							if ended := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled); late < -5*time.Millisecond && ended {
+							if ended := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled); late < 0 && ended {
 								assert.Fail(t, "ended too early", "%v: %v", late, err)
 							}
 						}
 					}
 				})
 			}
+			// How late contexts are by themselves, while the machine does all this.
+			var own []time.Duration
+			for time.Now().Before(stop) {
+				begin := time.Now()
+				c, cancel := context.WithTimeout(ctx, 5*time.Millisecond)
+				<-c.Done()
+				cancel()
+				own = append(own, time.Since(begin)-5*time.Millisecond)
+			}
 			wg.Wait()
 			require.Greater(t, len(overruns), 300)
+			slices.Sort(own)
+			machine := own[len(own)*99/100]
 			slices.Sort(overruns)
 			p99, worst := overruns[len(overruns)*99/100], overruns[len(overruns)-1]
-			t.Logf("%d calls ended by their contexts, late by p50 %v, p99 %v, at most %v", len(overruns), overruns[len(overruns)/2], p99, worst)
-			assert.LessOrEqual(t, p99, overrunP99)
+			t.Logf("%d calls ended by their contexts, late by p50 %v, p99 %v, at most %v; bare contexts by p99 %v", len(overruns), overruns[len(overruns)/2], p99, worst, machine)
+			assert.LessOrEqual(t, p99, overrunP99+machine)
 			assert.LessOrEqual(t, worst, overrunMax)
 		})
 	}
