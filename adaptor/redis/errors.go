@@ -37,6 +37,12 @@ func refusal(reply *rueidis.RedisError) error {
 	case strings.HasPrefix(text, "increment or decrement would overflow"):
 		return notAllowed(reply, "the sum is beyond the range of int64")
 	}
+	switch {
+	case strings.HasPrefix(text, "No such master"):
+		return driver.Reason(reply, "the Sentinels watch no primary of the name in ?master_set")
+	case strings.HasPrefix(text, "unknown command"):
+		return driver.Reason(reply, "the server does not know a command: it must be Redis or Valkey, 6.2 or later, and a Sentinel where the URL has ?master_set")
+	}
 	if !isCode(code) {
 		code = "ERR"
 	}

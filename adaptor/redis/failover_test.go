@@ -1,8 +1,10 @@
 package redis_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -139,11 +141,30 @@ func (c *counting) end(t *testing.T, outage time.Duration) (lost int64) {
 	return lost
 }
 
+func refuses(t *testing.T, url, want string) {
+	t.Helper()
+	kv, err := redis.New(redis.Config{URL: url})
+	require.NoError(t, err)
+	begin := time.Now()
+	err = kv.Start(ctx)
+	assert.ErrorContains(t, err, "redis: start with ")
+	assert.ErrorContains(t, err, want)
+	assert.Less(t, time.Since(begin), 10*time.Second)
+	t.Log(err)
+}
+
 func TestFailoverOfSentinel(t *testing.T) {
 	t.Parallel()
 	const outage = 4 * time.Second
 	w := redistest.StartSentinel(t)
 	store := open(t, start(t, redis.Config{URL: w.URL()}), "ns")
+	t.Run("Start refuses what the URL does not say", func(t *testing.T) {
+		refuses(t, w.Sentinels[0].URL(), "it is a Sentinel: the URL needs ?master_set=name")
+		refuses(t, w.Servers[1].URL(), `its role is "replica": it is a read-only copy, and the stores need the primary`)
+		refuses(t, w.Servers[0].URL()+"?cluster=true", "it is no node of a Cluster, and the URL has ?cluster=true")
+		refuses(t, strings.Replace(w.URL(), "=primary", "=other", 1), "the Sentinels watch no primary of the name in ?master_set")
+		refuses(t, w.Servers[0].URL()+"?master_set=primary", "a Sentinel where the URL has ?master_set")
+	})
 	t.Run("the primary is killed", func(t *testing.T) {
 		c := count(store, short)
 		c.goesOn(t, 1000)
@@ -197,6 +218,14 @@ func TestFailoverOfCluster(t *testing.T) {
 	cluster := redistest.StartCluster(t)
 	store := open(t, start(t, redis.Config{URL: cluster.URL()}), "ns")
 	primary := func() *redistest.Server { return cluster.Primary("ns:{slot}0") }
+	t.Run("Start refuses what the URL does not say", func(t *testing.T) {
+		refuses(t, cluster.Nodes[0].URL(), "it is a node of a Cluster: the URL needs ?cluster=true")
+	})
+	t.Run("Start says what it found", func(t *testing.T) {
+		var log bytes.Buffer
+		start(t, redis.Config{URL: cluster.URL(), Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		assert.Regexp(t, `level=INFO msg="kv: connected to Redis" address=127\.\S+ topology="a Cluster" version=\d`, log.String())
+	})
 	t.Run("the primary is killed", func(t *testing.T) {
 		c := count(store, short)
 		c.goesOn(t, 1000)
