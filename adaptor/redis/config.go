@@ -46,7 +46,9 @@ type Config struct {
 	Logger *slog.Logger
 
 	// Timeout is how long an operation may take whose context has no deadline. Zero
-	// means 2 s.
+	// means 2 s. It is also how long, and a second at least, a server may be silent after a
+	// ping, or while a connection is made, before that is given up; with Sentinel and Cluster it is
+	// one second.
 	Timeout time.Duration
 
 	// Pipeline is how many operations may wait for an answer at a time; others wait until one
@@ -59,6 +61,14 @@ type Config struct {
 	// of New.
 	Buffer int
 }
+
+// Format prints all but the URL and the passwords, with any verb.
+func (c Config) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "redis.Config{Timeout: %s, Pipeline: %d, Buffer: %d, …}", c.Timeout, c.Pipeline, c.Buffer)
+}
+
+// LogValue is what slog shows.
+func (c Config) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(c)) }
 
 const (
 	defaultURL      = "redis://localhost:6379"

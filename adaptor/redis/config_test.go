@@ -2,7 +2,10 @@ package redis_test
 
 import (
 	"bufio"
+	"bytes"
+	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"strings"
 	"testing"
@@ -56,6 +59,19 @@ func TestConfig(t *testing.T) {
 		_, err := redis.New(redis.Config{URL: url})
 		assert.NoError(t, err)
 	}
+}
+
+func TestPasswordsAreNotPrinted(t *testing.T) {
+	config := redis.Config{URL: "redis://u:secret1@h", Username: "u", Password: "secret2", SentinelPassword: "secret3"}
+	kv, err := redis.New(config)
+	require.NoError(t, err)
+	var log bytes.Buffer
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("", "config", config)
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d"} {
+		fmt.Fprintf(&log, verb+verb, config, kv)
+	}
+	assert.NotContains(t, log.String(), "secret")
+	assert.Contains(t, log.String(), "redis.RedisKV(h:6379)")
 }
 
 // fakeServer answers each command with the same text.

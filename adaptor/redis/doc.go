@@ -49,8 +49,8 @@
 //     Incr nobody can tell; a limiter counts it as done, an account needs a SetNX with an id of
 //     the transaction before it.
 //
-// While there is no connection, operations fail at once; each tries to connect, and the first to
-// succeed ends the outage for all. A key or a value is never part of an error's text, and a
+// While a connection is refused, operations fail at once; where nothing answers, at the end of
+// their time. Each tries to connect, and the first to succeed ends the outage for all. A key or a value is never part of an error's text, and a
 // password never is.
 //
 // # What the server keeps
@@ -85,5 +85,5 @@
 // value is its JSON text, which redis-cli shows; a counter is a plain integer. Operations that need
 // more than one command are Lua scripts. A user of the server's ACL needs, on its keys, the
 // commands GET, SET, DEL, EXISTS, PEXPIRE, PTTL, INCRBY, EVALSHA and EVAL, and in general HELLO,
-// PING and SCRIPT LOAD.
+// PING and SCRIPT LOAD; SELECT if the URL names a database; INFO is not needed.
 package redis

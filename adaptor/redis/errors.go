@@ -81,20 +81,18 @@ func notAllowed(reply error, text string) error {
 	return driver.Reason(fmt.Errorf("%w: %w", driver.ErrInvalidValue, reply), text)
 }
 
-// unanswered is the error of a call that got no reply. sent is false if the command has surely
-// not left; then a write surely has not happened.
-func (l *link) unanswered(ctx context.Context, err error, sent bool) error {
+// unanswered is the error of a call that got no reply.
+func (l *link) unanswered(ctx context.Context, err error) error {
 	var d *dialError
 	switch {
 	case errors.As(err, &d):
 		return d.reason()
 	case ctx.Err() != nil:
 		err = l.ended(ctx, "the server did not answer")
+	case l.life.Err() != nil:
+		err = driver.Reason(err, "the RedisKV was stopped before the answer came")
 	default:
 		err = driver.Reason(err, "the connection to "+l.address+" was lost: "+kindOf(err))
-	}
-	if !sent {
-		return driver.Reason(err, "no connection to "+l.address+" yet: "+driver.ReasonOf(err))
 	}
 	return driver.Unknown(err)
 }

@@ -77,6 +77,46 @@ func TestLostReply(t *testing.T) {
 	}
 }
 
+// A call that gives up before there is a connection is never sent, and says so. One that says
+// nothing of the kind may have been.
+func TestCallsThatWaitForAConnection(t *testing.T) {
+	s := redistest.Start(t)
+	p := redistest.StartProxy(t, s.Addr)
+	store := open(t, start(t, redis.Config{URL: p.URL()}), "ns")
+	_, err := store.Incr(ctx, "n", 1)
+	require.NoError(t, err)
+	s.Do("DEL", "ns:n")
+	p.Delay(300 * time.Millisecond)
+	p.Set(redistest.Refuse)
+	p.Set(redistest.Pass)
+	var wg sync.WaitGroup
+	var acked, unknown, refused atomic.Int64
+	for i := range 100 {
+		wg.Go(func() {
+			c, cancel := context.WithTimeout(ctx, time.Duration(100+10*i)*time.Millisecond)
+			defer cancel()
+			switch _, err := store.Incr(c, "n", 1); {
+			case err == nil:
+				acked.Add(1)
+			case adaptor.OutcomeUnknown(err):
+				unknown.Add(1)
+			default:
+				refused.Add(1)
+				assert.ErrorContains(t, err, "no connection to "+p.Addr+" yet: context deadline exceeded")
+			}
+		})
+	}
+	wg.Wait()
+	p.Delay(0)
+	require.Eventually(t, func() bool { return failed(store.Has(ctx, "n")) == nil }, 5*time.Second, time.Millisecond)
+	n, _, err := adaptor.Get[int64](ctx, store, "n")
+	require.NoError(t, err)
+	t.Logf("%d acknowledged, %d unknown, %d surely not applied, %d applied", acked.Load(), unknown.Load(), refused.Load(), n)
+	assert.NotZero(t, refused.Load(), "or the test shows nothing")
+	assert.LessOrEqual(t, acked.Load(), n)
+	assert.LessOrEqual(t, n, acked.Load()+unknown.Load(), "a call that was said not to be applied was")
+}
+
 func failed[A any](_ A, err error) error { return err }
 
 var kills = flag.Int("kills", 3, "how often TestKill kills the server")

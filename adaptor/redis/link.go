@@ -39,14 +39,9 @@ type link struct {
 	end    context.CancelFunc
 	places chan struct{} // for them
 
-	// Of the connections that we dial ourselves, which have been heard of:
-	dials  bool
-	open   atomic.Int32  // how many there are
-	opened atomic.Uint64 // how many there ever were
+	dials bool     // the client is ours
+	place topology // of the client, if it is ours
 }
-
-// dialTimeout is how long making a connection may take, and then its handshake.
-const dialTimeout = 5 * time.Second
 
 // pingEvery is how often the client pings a server that has nothing to say.
 const pingEvery = time.Second
@@ -54,12 +49,12 @@ const pingEvery = time.Second
 // maxDrain is how long dial waits for the direct calls to end.
 const maxDrain = 20 * time.Millisecond
 
-// silence is how long a ping may stay without an answer before the connection is closed. A
-// single server may pause and come back; where there is another one to take over, the
-// client has to look for it.
-func (t topology) silence() time.Duration {
+// silence is how long a server may stay silent before the connection is closed: after a ping, while
+// connecting, and in the handshake. Where there is another server to take over, the client has to
+// look for it soon.
+func (t topology) silence(timeout time.Duration) time.Duration {
 	if t == single {
-		return 10 * time.Second
+		return max(timeout, time.Second)
 	}
 	return time.Second
 }
@@ -83,8 +78,9 @@ func newLink(config Config, address string) *link {
 
 // connect makes a client of our own, and returns when it is connected, or ctx is done.
 func (l *link) connect(ctx context.Context, config Config, s server) error {
-	l.dials = true
-	l.deadAfter = pingEvery + s.topology.silence() + time.Second
+	l.dials, l.place = true, s.topology
+	silence := s.topology.silence(config.Timeout)
+	l.deadAfter = pingEvery + silence + time.Second
 	made := make(chan error, 1)
 	go func() {
 		var err error
@@ -92,8 +88,8 @@ func (l *link) connect(ctx context.Context, config Config, s server) error {
 			InitAddress:         s.addresses,
 			ForceSingleClient:   s.topology == single,
 			DialCtxFn:           l.dial,
-			Dialer:              net.Dialer{Timeout: dialTimeout, KeepAlive: pingEvery},
-			ConnWriteTimeout:    s.topology.silence(),
+			Dialer:              net.Dialer{Timeout: silence, KeepAlive: pingEvery},
+			ConnWriteTimeout:    silence,
 			TLSConfig:           s.tls,
 			Username:            s.username,
 			Password:            s.password,
@@ -107,7 +103,7 @@ func (l *link) connect(ctx context.Context, config Config, s server) error {
 			WriteBufferEachConn: config.Buffer,
 			Sentinel: rueidis.SentinelOption{
 				MasterSet:               s.masterSet,
-				Dialer:                  net.Dialer{Timeout: dialTimeout, KeepAlive: pingEvery},
+				Dialer:                  net.Dialer{Timeout: silence, KeepAlive: pingEvery},
 				TLSConfig:               s.tls,
 				Username:                config.SentinelUsername,
 				Password:                config.SentinelPassword,
@@ -127,18 +123,25 @@ func (l *link) connect(ctx context.Context, config Config, s server) error {
 	}
 }
 
-// close ends the client, if it is ours, and all calls, and waits until ctx is done.
+// close ends the client, if it is ours, after the calls that are on their way, and waits until
+// ctx is done.
 func (l *link) close(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if l.dials && l.client != nil {
-			l.client.Close() // lets calls end that are on their way
+		if l.dials {
+			if l.client != nil {
+				l.client.Close()
+			}
+			l.end()
 		}
-		l.end()
 		for range cap(l.places) { // all have ended, and none begins
 			l.places <- struct{}{}
 		}
+		for l.calls.Load() > 0 {
+			time.Sleep(time.Millisecond)
+		}
+		l.end()
 	}()
 	select {
 	case <-done:
@@ -152,12 +155,20 @@ func (l *link) close(ctx context.Context) error {
 // do sends a command once, and returns the answer, which may be nil, or an error as a driver
 // returns it. It ends when ctx does, or after the timeout if ctx has no deadline.
 func (l *link) do(ctx context.Context, cmd rueidis.Completed) (rueidis.RedisMessage, error) {
-	if _, ok := ctx.Deadline(); !ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, l.timeout, errTimeout)
-		defer cancel()
+	ctx, cancel := l.bound(ctx)
+	defer cancel()
+	return l.call(ctx, cmd)
+}
+
+// bound gives ctx the timeout if it has no deadline.
+func (l *link) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, func() {}
 	}
-	cut, opened := l.dials && l.open.Load() == 0, l.opened.Load()
+	return context.WithTimeoutCause(ctx, l.timeout, errTimeout)
+}
+
+func (l *link) call(ctx context.Context, cmd rueidis.Completed) (rueidis.RedisMessage, error) {
 	result, sent := l.send(ctx, cmd)
 	message, err := result.ToMessage()
 	var reply *rueidis.RedisError
@@ -172,7 +183,7 @@ func (l *link) do(ctx context.Context, cmd rueidis.Completed) (rueidis.RedisMess
 		return message, err
 	default:
 		l.hear(false)
-		return message, l.unanswered(ctx, err, !cut || l.opened.Load() != opened)
+		return message, l.unanswered(ctx, err)
 	}
 }
 
@@ -210,22 +221,62 @@ func (l *link) send(ctx context.Context, cmd rueidis.Completed) (result rueidis.
 	case <-l.life.Done():
 		return failed(errNotStarted)
 	}
+	p := &patient{Context: l.life, caller: ctx}
 	answer := make(chan rueidis.RedisResult, 1)
 	go func() {
-		result := l.client.Do(l.life, cmd)
+		result := l.client.Do(p, cmd)
 		for errors.Is(result.NonRedisError(), errNoConnection) && ctx.Err() == nil {
-			time.Sleep(time.Millisecond) // the direct calls that were in the way are ending
-			result = l.client.Do(l.life, cmd)
+			p.state.CompareAndSwap(isSent, isWaiting) // it was not
+			time.Sleep(time.Millisecond)              // the direct calls that were in the way are ending
+			result = l.client.Do(p, cmd)
+		}
+		if p.alone {
+			l.dialing.Add(-1)
 		}
 		<-l.places
 		answer <- result
 	}()
 	select {
 	case result = <-answer:
+		return result, true
 	case <-ctx.Done():
-		result = rueidis.NewResult(rueidis.RedisMessage{}, ctx.Err())
+		if p.state.CompareAndSwap(isWaiting, isAbandoned) {
+			l.hear(false)
+			return failed(l.ended(ctx, "no connection to "+l.address+" yet"))
+		}
+		return rueidis.NewResult(rueidis.RedisMessage{}, ctx.Err()), true
 	}
-	return result, true
+}
+
+// patient is the context of a call that has a goroutine of its own, and is not ended when the
+// caller leaves. But a command that has not been sent by then never is: the client asks for
+// Err before it sends anything, after it has connected.
+type patient struct {
+	context.Context // of the link
+	caller          context.Context
+	state           atomic.Int32
+	alone           bool // no direct call begins until it has ended: see dial
+}
+
+const (
+	isWaiting   = iota
+	isSent      // or it may be: the client has asked
+	isAbandoned // and never sent
+)
+
+// Err is asked by one goroutine at a time.
+func (p *patient) Err() error {
+	if !p.state.CompareAndSwap(isWaiting, isSent) && p.state.Load() == isAbandoned {
+		return p.caller.Err()
+	}
+	return p.Context.Err()
+}
+
+func (p *patient) Value(key any) any {
+	if key == (isPatient{}) {
+		return p
+	}
+	return p.Context.Value(key)
 }
 
 // direct is the context of a call in the caller's goroutine: it hides its deadline, for which
@@ -241,7 +292,10 @@ func (d direct) Value(key any) any {
 	return d.Context.Value(key)
 }
 
-type isDirect struct{}
+type (
+	isDirect  struct{}
+	isPatient struct{}
+)
 
 var errNoConnection = errors.New("redis: no connection")
 
@@ -251,15 +305,25 @@ func (l *link) dial(ctx context.Context, address string, dialer *net.Dialer, con
 		return nil, errNoConnection
 	}
 	// A direct call that finds another one dialing would wait for it, whatever its context. So
-	// there must be none. One that does wait is freed by our giving up, after which it is
-	// not direct any more, and whoever dials tries again.
+	// none begins now, and those that are under way are given a moment to end. What is left then
+	// waits for an answer, or for this connection. The latter are freed by our giving up, and
+	// are direct no more when we dial again.
+	p, _ := ctx.Value(isPatient{}).(*patient)
 	l.dialing.Add(1)
-	for waited := time.Duration(0); l.calls.Load() > 0; waited += time.Millisecond {
-		if waited == maxDrain {
+	for waited := time.Duration(0); l.calls.Load() > 0 && (p == nil || !p.alone); waited += time.Millisecond {
+		if waited < maxDrain {
+			time.Sleep(time.Millisecond)
+			continue
+		}
+		if p != nil {
+			p.alone = true // with the count of dialing
+			return nil, errNoConnection
+		}
+		if l.place == cluster { // the client asks another node
 			l.dialing.Add(-1)
 			return nil, errNoConnection
 		}
-		time.Sleep(time.Millisecond)
+		break // a connection that no call can wait for: Sentinel names a new primary
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -283,49 +347,41 @@ func (l *link) dial(ctx context.Context, address string, dialer *net.Dialer, con
 	return &connection{Conn: conn, link: l, forget: forget}, nil
 }
 
-// A connection is being made until it first hears of the server, which is before anything but
-// the handshake is sent, and then open until it is closed.
+// A connection is being made until it first hears of the server, or is closed.
 type connection struct {
 	net.Conn
 	link   *link
 	forget func() bool
-	state  atomic.Int32
+	made   atomic.Bool
 }
-
-const (
-	silent = iota
-	heard
-	closed
-)
 
 func (c *connection) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	if n > 0 && c.state.Load() == silent && c.state.CompareAndSwap(silent, heard) {
-		c.link.opened.Add(1)
-		c.link.open.Add(1)
-		c.link.dialing.Add(-1)
-	}
+	c.done()
 	return n, err
 }
 
 func (c *connection) Close() error {
 	c.forget()
-	switch c.state.Swap(closed) {
-	case silent:
-		c.link.dialing.Add(-1)
-	case heard:
-		c.link.open.Add(-1)
-	}
+	c.done()
 	return c.Conn.Close()
+}
+
+func (c *connection) done() {
+	if !c.made.Load() && c.made.CompareAndSwap(false, true) {
+		c.link.dialing.Add(-1)
+	}
 }
 
 // eval runs a script on a key: in one round trip, or in two if the server does not know it yet,
 // or any more.
 func (l *link) eval(ctx context.Context, s *script.Script, key string, args ...string) (rueidis.RedisMessage, error) {
-	m, err := l.do(ctx, l.client.B().Evalsha().Sha1(s.SHA).Numkeys(1).Key(key).Arg(args...).Build())
+	ctx, cancel := l.bound(ctx)
+	defer cancel()
+	m, err := l.call(ctx, l.client.B().Evalsha().Sha1(s.SHA).Numkeys(1).Key(key).Arg(args...).Build())
 	var reply *rueidis.RedisError
 	if errors.As(err, &reply) && reply.IsNoScript() {
-		return l.do(ctx, l.client.B().Eval().Script(s.Text).Numkeys(1).Key(key).Arg(args...).Build())
+		return l.call(ctx, l.client.B().Eval().Script(s.Text).Numkeys(1).Key(key).Arg(args...).Build())
 	}
 	return m, err
 }

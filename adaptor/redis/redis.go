@@ -107,7 +107,8 @@ func (r *RedisKV) running() (*link, error) {
 
 // Start connects, and checks that the server is a primary of version 6.2 or later. It waits for
 // that, until ctx is done, and keeps nothing of ctx. The error, of no code, names the address
-// and what is wrong; then nothing runs. Starting twice starts once; starting again after Stop
+// and what is wrong; then nothing runs, but that a client which we were handed goes on to serve.
+// Starting twice starts once; starting again after Stop
 // works, and stores opened before serve again.
 func (r *RedisKV) Start(ctx context.Context) error {
 	if r == nil || r.adaptor == nil {
@@ -136,7 +137,8 @@ func (r *RedisKV) Start(ctx context.Context) error {
 	}
 	if err != nil {
 		if r.handed == nil {
-			_ = l.close(context.WithoutCancel(ctx)) // about a second at most
+			l.end() // at once: nothing is on its way
+			_ = l.close(context.WithoutCancel(ctx))
 		}
 		return fmt.Errorf("redis: start with %s: %w", r.server, shown(err))
 	}
@@ -222,8 +224,11 @@ func (l *link) check(ctx context.Context, expected topology, logger *slog.Logger
 		logger.InfoContext(ctx, "kv: connected to Redis", "address", l.address, "topology", string(found), "version", version)
 	}
 	for _, s := range script.All {
-		// A server that refuses this gets the script with its first use.
-		_, _ = l.do(ctx, l.client.B().ScriptLoad().Script(s.Text).Build())
+		var reply *rueidis.RedisError
+		_, err := l.do(ctx, l.client.B().ScriptLoad().Script(s.Text).Build())
+		if err != nil && !errors.As(err, &reply) { // a server that refuses it gets the script with its first use
+			return err
+		}
 	}
 	return nil
 }
@@ -238,4 +243,13 @@ func atLeast(version string, major, minor int) bool {
 	a, errA := strconv.Atoi(parts[0])
 	b, errB := strconv.Atoi(parts[1])
 	return errA == nil && errB == nil && (a > major || a == major && b >= minor)
+}
+
+// Format prints the address, with any verb: not the password.
+func (r *RedisKV) Format(f fmt.State, _ rune) {
+	address := "nil"
+	if r != nil {
+		address = r.server.String()
+	}
+	fmt.Fprintf(f, "redis.RedisKV(%s)", address)
 }

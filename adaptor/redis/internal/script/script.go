@@ -19,7 +19,8 @@ func newScript(text string) *Script {
 
 // The scripts.
 var (
-	// Incr: by, ttl in ms or "" → the sum, as text if a double can't hold it; PTTL.
+	// Incr: by, ttl in ms or "" → the sum, as text if a double can't hold it, or nil if that
+	// can't be had; PTTL.
 	Incr = newScript(`
 local left = redis.pcall('PTTL', KEYS[1])
 if type(left) == 'table' then return left end
@@ -35,7 +36,10 @@ if left == -2 then
 end
 local sum = redis.pcall('INCRBY', KEYS[1], ARGV[1])
 if type(sum) == 'table' then return sum end
-if sum >= 9007199254740992 or sum <= -9007199254740992 then sum = redis.call('GET', KEYS[1]) end
+if sum >= 9007199254740992 or sum <= -9007199254740992 then
+  sum = redis.pcall('GET', KEYS[1])
+  if type(sum) == 'table' then sum = false end
+end
 return {sum, left}
 `)
 
