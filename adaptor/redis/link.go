@@ -39,8 +39,7 @@ type link struct {
 	end    context.CancelFunc
 	places chan struct{} // for them
 
-	dials bool     // the client is ours
-	place topology // of the client, if it is ours
+	dials bool // the client is ours
 }
 
 // pingEvery is how often the client pings a server that has nothing to say.
@@ -60,8 +59,9 @@ func (t topology) silence(timeout time.Duration) time.Duration {
 }
 
 // topologyRefresh is how often Sentinels or a Cluster are asked who is the primary, beside what they
-// tell by themselves: a server that hangs tells nothing.
-const topologyRefresh = time.Second
+// tell by themselves, which may be lost. Sentinels should not be asked much more often: an answer
+// that still names a server which hangs keeps the client busy with that one.
+const topologyRefresh = 5 * time.Second
 
 func newLink(config Config, address string) *link {
 	places := 1 << config.pipelineScale()
@@ -78,7 +78,7 @@ func newLink(config Config, address string) *link {
 
 // connect makes a client of our own, and returns when it is connected, or ctx is done.
 func (l *link) connect(ctx context.Context, config Config, s server) error {
-	l.dials, l.place = true, s.topology
+	l.dials = true
 	silence := s.topology.silence(config.Timeout)
 	l.deadAfter = pingEvery + silence + time.Second
 	made := make(chan error, 1)
@@ -317,13 +317,10 @@ func (l *link) dial(ctx context.Context, address string, dialer *net.Dialer, con
 		}
 		if p != nil {
 			p.alone = true // with the count of dialing
-			return nil, errNoConnection
-		}
-		if l.place == cluster { // the client asks another node
+		} else { // the client itself, which tries again, or asks another server
 			l.dialing.Add(-1)
-			return nil, errNoConnection
 		}
-		break // a connection that no call can wait for: Sentinel names a new primary
+		return nil, errNoConnection
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
