@@ -22,7 +22,7 @@
 // refuses what is another. After a failover, a slot that moves, or a restart of all servers one after
 // the other, the stores go on by themselves. Seen in the tests, under load, on one machine:
 //
-//	Sentinel, down-after-milliseconds 1000   the primary is killed: no write for 2.3 s; hangs: 3 to 5 s
+//	Sentinel, down-after-milliseconds 1000   the primary is killed: no write for 2.3 s; hangs: 3.5 s
 //	Cluster, cluster-node-timeout 2000       killed, or hangs: 4 to 5 s
 //	a replica is promoted by hand            20 ms (Sentinel); up to 3 s (Cluster)
 //	a slot of a Cluster moves                no error

@@ -33,6 +33,7 @@ type link struct {
 	calls   atomic.Int32 // in the callers' goroutines
 	late    atomic.Int32 // of those that ended without an answer, whose places may still be taken
 	most    int32        // of both
+	enters  atomic.Int32 // of the calls, those that may still come to wait for a connection
 	dialing atomic.Int32 // connections that are being made: meanwhile none begins in its caller's goroutine
 
 	life   context.Context // of the calls with goroutines of their own
@@ -45,7 +46,7 @@ type link struct {
 // pingEvery is how often the client pings a server that has nothing to say.
 const pingEvery = time.Second
 
-// maxDrain is how long dial waits for the direct calls to end.
+// maxDrain is how long dial waits for direct calls to be through.
 const maxDrain = 20 * time.Millisecond
 
 // silence is how long a server may stay silent before the connection is closed: after a ping, while
@@ -196,9 +197,15 @@ func (l *link) hear(answer bool) {
 // send gives a command to the client. If sent is false, the error is complete.
 func (l *link) send(ctx context.Context, cmd rueidis.Completed) (result rueidis.RedisResult, sent bool) {
 	if l.answers.Load() {
-		// The order matters: dial looks at them the other way round.
-		if l.calls.Add(1)+l.late.Load() <= l.most && l.dialing.Load() == 0 {
-			result = l.client.Do(direct{ctx}, cmd)
+		if l.calls.Add(1)+l.late.Load() <= l.most {
+			d := &direct{Context: ctx, link: l}
+			l.enters.Add(1)
+			if l.dialing.Load() == 0 { // the order matters: dial looks at them the other way round
+				result = l.client.Do(d, cmd)
+			} else {
+				result = rueidis.NewResult(rueidis.RedisMessage{}, errNoConnection)
+			}
+			d.enter()
 			if ctx.Err() != nil {
 				l.late.Add(1)
 				time.AfterFunc(l.deadAfter, func() { l.late.Add(-1) })
@@ -281,11 +288,27 @@ func (p *patient) Value(key any) any {
 
 // direct is the context of a call in the caller's goroutine: it hides its deadline, for which
 // the client would close the connection, and must not dial.
-type direct struct{ context.Context }
+type direct struct {
+	context.Context
+	link    *link
+	entered atomic.Bool
+}
 
-func (direct) Deadline() (time.Time, bool) { return time.Time{}, false }
+// Err is asked by the client when it has a connection, before it sends anything.
+func (d *direct) Err() error {
+	d.enter()
+	return d.Context.Err()
+}
 
-func (d direct) Value(key any) any {
+func (d *direct) enter() {
+	if !d.entered.Load() && d.entered.CompareAndSwap(false, true) {
+		d.link.enters.Add(-1)
+	}
+}
+
+func (*direct) Deadline() (time.Time, bool) { return time.Time{}, false }
+
+func (d *direct) Value(key any) any {
 	if key == (isDirect{}) {
 		return true
 	}
@@ -305,19 +328,19 @@ func (l *link) dial(ctx context.Context, address string, dialer *net.Dialer, con
 		return nil, errNoConnection
 	}
 	// A direct call that finds another one dialing would wait for it, whatever its context. So
-	// none begins now, and those that are under way are given a moment to end. What is left then
-	// waits for an answer, or for this connection. The latter are freed by our giving up, and
-	// are direct no more when we dial again.
+	// none enters now, and those that do are given a moment to be through. What is left
+	// waits for this connection already, is freed by our giving up, and is direct no more when
+	// we dial again.
 	p, _ := ctx.Value(isPatient{}).(*patient)
 	l.dialing.Add(1)
-	for waited := time.Duration(0); l.calls.Load() > 0 && (p == nil || !p.alone); waited += time.Millisecond {
+	for waited := time.Duration(0); l.enters.Load() > 0; waited += time.Millisecond {
 		if waited < maxDrain {
 			time.Sleep(time.Millisecond)
 			continue
 		}
-		if p != nil {
-			p.alone = true // with the count of dialing
-		} else { // the client itself, which tries again, or asks another server
+		if p != nil && !p.alone {
+			p.alone = true // and keeps the count of dialing until it has ended
+		} else { // or it is the client itself, which tries again, or asks another server
 			l.dialing.Add(-1)
 		}
 		return nil, errNoConnection

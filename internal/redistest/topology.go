@@ -125,7 +125,7 @@ func StartSentinel(t testing.TB, args ...string) *Watched {
 		}
 		t.Cleanup(func() { _ = os.RemoveAll(dir) })
 		conf := filepath.Join(dir, "sentinel.conf")
-		text := fmt.Sprintf("sentinel monitor primary %s %s 2\nsentinel down-after-milliseconds primary 1000\nsentinel failover-timeout primary 5000\n", host, port)
+		text := fmt.Sprintf("sentinel monitor primary %s %s 2\nsentinel down-after-milliseconds primary 1000\nsentinel failover-timeout primary 1000\n", host, port)
 		if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
