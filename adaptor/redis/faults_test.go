@@ -259,11 +259,10 @@ func TestCallsEndInTime(t *testing.T) {
 			}
 			wg.Wait()
 			require.Greater(t, len(overruns), 300)
-			slices.Sort(own)
-			machine := own[len(own)*99/100]
+			machine := slices.Max(own) // a moment that stops the process makes all 64 goroutines late
 			slices.Sort(overruns)
 			p99, worst := overruns[len(overruns)*99/100], overruns[len(overruns)-1]
-			t.Logf("%d calls ended by their contexts, late by p50 %v, p99 %v, at most %v; bare contexts by p99 %v", len(overruns), overruns[len(overruns)/2], p99, worst, machine)
+			t.Logf("%d calls ended by their contexts, late by p50 %v, p99 %v, at most %v; a bare context by %v at most", len(overruns), overruns[len(overruns)/2], p99, worst, machine)
 			assert.LessOrEqual(t, p99, overrunP99+machine)
 			assert.LessOrEqual(t, worst, overrunMax)
 		})
