@@ -69,7 +69,7 @@ func newLink(config Config, address string) *link {
 	l := &link{
 		address:   address,
 		timeout:   config.Timeout,
-		deadAfter: 12 * time.Second,
+		deadAfter: 12 * time.Second, // by a client's own defaults; connect knows better
 		most:      int32(places * 3 / 4),
 		places:    make(chan struct{}, places/8), // the last eighth is the client's: its pings
 	}

@@ -31,7 +31,6 @@ type Proxy struct {
 	mu    sync.Mutex
 	fault Fault
 	delay time.Duration
-	cuts  int
 	conns map[net.Conn]struct{}
 }
 
@@ -72,13 +71,6 @@ func (p *Proxy) Delay(d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.delay = d
-}
-
-// Cuts is how many answers Cut and Reset have taken.
-func (p *Proxy) Cuts() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.cuts
 }
 
 func (p *Proxy) accept() {
@@ -150,7 +142,6 @@ func (p *Proxy) next(answers bool) (Fault, time.Duration) {
 	f := p.fault
 	if answers && (f == Cut || f == Reset) {
 		p.fault = Pass
-		p.cuts++
 	}
 	return f, p.delay
 }
