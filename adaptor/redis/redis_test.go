@@ -26,11 +26,19 @@ var ctx = context.Background()
 func TestMain(m *testing.M) {
 	flag.Parse()
 	_ = os.Unsetenv("REDIS_URL")
-	goleak.VerifyTestMain(m,
-		// The client leaves these behind for up to five seconds, after its Close.
-		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient).redirectOrNew.func1"),
-		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"),
-	)
+	goleak.VerifyTestMain(patient{m})
+}
+
+// patient is a test run that has ended when the client's last goroutines have: its Close of a
+// Cluster leaves some that sleep for up to five seconds.
+type patient struct{ goleak.TestingM }
+
+func (p patient) Run() (code int) {
+	code = p.TestingM.Run()
+	for begin := time.Now(); goleak.Find() != nil && time.Since(begin) < 10*time.Second; {
+		time.Sleep(100 * time.Millisecond)
+	}
+	return code
 }
 
 // start returns a started RedisKV, which ends with the test.
