@@ -18,7 +18,7 @@ func (s *shard) free(c *clock, part int) (removed uint64, more bool) {
 	if s.kv.due.shards[s.number].Load() <= c.now() {
 		more = s.expire(c, sweepBatch)
 	}
-	return s.expired - before, s.compact(part) || more
+	return s.expired - before, s.compact(part, 0) || more
 }
 
 // expireSome removes a few entries that are due, wherever they are.
@@ -36,7 +36,7 @@ func (m *MemoryKV) expireSome(c *clock) {
 		waiting = true
 		if s.mu.TryLock() {
 			s.expire(c, writeBatch)
-			s.compact(2)
+			s.compact(2, slack)
 			s.mu.Unlock()
 			return
 		}

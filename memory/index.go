@@ -1,125 +1,111 @@
 package memory
 
 import (
-	"math/bits"
 	"slices"
+	"sync/atomic"
 )
 
-// An index finds the record of a key by the key's hash. It is a hash table with linear
-// probing whose slots stay sorted by hash, each a hash in the upper half and a ref in
-// the lower, 0 if free: a search ends at the first greater hash, and a resize copies
-// from left to right without looking at any record. The records decide whether a
-// key is the one that is sought.
+// An index is how writers change the buckets of a view. An entry is in its home bucket, or, if
+// that is full, in the next one that is not; the buckets that it passed count it, as in
+// Facebook's F14, so that a search need not go on for ever where entries come and go.
+// No entry moves, but into other buckets when there are too few: then a view begins.
 type index struct {
-	slots []uint64 // the homes and a margin for the last of them, of which the last step stays free
-	homes int      // slots that a hash may be sent to; 0 for an empty index without memory
+	view  *atomic.Pointer[view]
 	count int
 }
 
-const slotSize = 8
+func (x *index) buckets() []bucket { return x.view.Load().buckets }
 
-func slotOf(hash uint32, r ref) uint64 { return uint64(hash)<<32 | uint64(r) }
+// room is how many entries n buckets should have at most: 6 of 7.
+func room(buckets int) int { return buckets * 6 }
 
-// home is the first slot where hash may be. It rises with hash.
-func (x *index) home(hash uint32) int { return int(uint64(hash) * uint64(x.homes) >> 32) }
+// dense reports whether another entry should have more buckets.
+func (x *index) dense() bool { return x.count >= room(len(x.buckets())) }
 
-// step is how many slots a search looks at in one go.
-const step = 4
+// full reports whether another entry must have more buckets: searches grow long.
+func (x *index) full() bool { return x.count >= len(x.buckets())*27/4 }
 
-// search returns the first slot, from home on, that is free or whose hash is not less. It
-// counts the slots before, without a branch for each: how many they are, no processor can
-// guess. slots must not be empty.
-func (x *index) search(hash uint32) int {
-	i := x.home(hash)
-	for {
-		s := (*[step]uint64)(x.slots[i:])
-		n := before(s[0], hash) + before(s[1], hash) + before(s[2], hash) + before(s[3], hash)
-		i += int(n)
-		if n < step {
-			return i
+// sparse reports whether fewer buckets would do.
+func (x *index) sparse() bool {
+	n := len(x.buckets())
+	return n > leastBuckets && x.count*3 < room(n)
+}
+
+const leastBuckets = 4
+
+// bucketsFor is how many buckets there are after a resize for n entries: room for some more.
+func bucketsFor(n int) int { return max(leastBuckets, (n+n/4)/room(1)+1) }
+
+// resize begins a view with n buckets, which have room for all entries.
+func (x *index) resize(n int) {
+	before := x.view.Load()
+	after := &view{buckets: slices.Grow([]bucket(nil), n)[:n], segments: before.segments}
+	for i := range before.buckets {
+		b := &before.buckets[i]
+		for used := b.tags & usedBits; used != 0; used &= used - 1 {
+			slot := b.slots[slotAt(used)]
+			p := after.free(uint32(slot >> 32))
+			p.bucket.slots[p.slot] = slot // nobody sees it yet
+			p.bucket.tags |= p.tag(tagOf(uint32(slot >> 32)))
 		}
+	}
+	x.view.Store(after)
+}
+
+// free finds a place for an entry, in buckets that are not all full, and has those that it passes
+// count it.
+func (v *view) free(hash uint32) place {
+	for i := v.home(hash); ; i = v.after(i) {
+		b := &v.buckets[i]
+		if free := ^b.tags & usedBits; free != 0 {
+			return place{b, slotAt(free)}
+		}
+		b.pass(passed)
 	}
 }
 
-// before is 1 for a slot with a smaller hash, and 0 for another and for a free one, which
-// becomes the greatest number by the subtraction.
-func before(slot uint64, hash uint32) uint64 {
-	_, less := bits.Sub64(slot-1, slotOf(hash, 0), 0)
-	return less
-}
-
-// dense reports whether another entry should have a larger table: 4 of 5 homes are taken.
-func (x *index) dense() bool { return (x.count+1)*5 > x.homes*4 || x.full() }
-
-// full reports whether another entry must have a larger table.
-func (x *index) full() bool { return x.count >= x.homes || x.slots[len(x.slots)-step-1] != 0 }
-
-// sparse reports whether a smaller table would do.
-func (x *index) sparse() bool { return x.homes > minHomes && x.count*4 < x.homes }
-
-const minHomes = 24
-
-// homesFor is the size of a table after a resize for n entries.
-func homesFor(n int) int { return max(minHomes, n+n*5/8) }
-
-// tableSize is the length of a table's slots.
-func tableSize(homes int) int { return homes + 8 + min(homes/4, 56) + step }
-
-// resize moves all slots into a new table with that many homes, and reports whether they
-// fitted; if not, nothing has changed.
-func (x *index) resize(homes int) bool {
-	size := tableSize(homes)
-	grown := index{slots: slices.Grow([]uint64(nil), size)[:size], homes: homes, count: x.count}
-	next := 0
-	for _, slot := range x.slots {
-		if slot == 0 {
-			continue
-		}
-		next = max(next, grown.home(uint32(slot>>32)))
-		if next >= size-step-1 {
-			return false
-		}
-		grown.slots[next] = slot
-		next++
+// pass counts an entry that passes the bucket, or that does so no more, unless there have
+// been too many to count.
+func (b *bucket) pass(by uint64) {
+	if b.tags < 255*passed {
+		atomic.StoreUint64(&b.tags, b.tags+by)
 	}
-	*x = grown
-	return true
 }
 
-// insert adds a slot; full was false.
+// tag is a byte for the place among its bucket's tags.
+func (p place) tag(tag uint64) uint64 { return tag << (8 * p.slot) }
+
 func (x *index) insert(hash uint32, r ref) {
-	i := x.search(hash)
-	free := i
-	for x.slots[free] != 0 {
-		free++
-	}
-	copy(x.slots[i+1:free+1], x.slots[i:free])
-	x.slots[i] = slotOf(hash, r)
+	p := x.view.Load().free(hash)
+	atomic.StoreUint64(&p.bucket.slots[p.slot], slotOf(hash, r))
+	atomic.StoreUint64(&p.bucket.tags, p.bucket.tags|p.tag(tagOf(hash))) // now it is seen
 	x.count++
 }
 
-// position is where the slot of r is; it is there.
-func (x *index) position(hash uint32, r ref) int {
-	i := x.search(hash)
-	for x.slots[i] != slotOf(hash, r) {
-		i++
+// remove takes an entry out.
+func (x *index) remove(hash uint32, p place) {
+	v := x.view.Load()
+	for i := v.home(hash); &v.buckets[i] != p.bucket; i = v.after(i) {
+		v.buckets[i].pass(1<<64 - passed)
 	}
-	return i
-}
-
-// move notes that a record is in another place.
-func (x *index) move(hash uint32, from, to ref) {
-	x.slots[x.position(hash, from)] = slotOf(hash, to)
-}
-
-// remove takes a slot out, and moves those behind it closer to their homes.
-func (x *index) remove(hash uint32, r ref) {
-	i := x.position(hash, r)
-	end := i + 1
-	for x.slots[end] != 0 && x.home(uint32(x.slots[end]>>32)) < end {
-		end++
-	}
-	copy(x.slots[i:end-1], x.slots[i+1:end])
-	x.slots[end-1] = 0
+	atomic.StoreUint64(&p.bucket.tags, p.bucket.tags&^p.tag(0xff))
 	x.count--
+}
+
+// move notes that the record at p is in another place.
+func (x *index) move(p place, to ref) {
+	atomic.StoreUint64(&p.bucket.slots[p.slot], p.bucket.slots[p.slot]>>32<<32|uint64(to))
+}
+
+// placeOf is where the entry of the record at r stands; it does.
+func (x *index) placeOf(hash uint32, r ref) place {
+	v := x.view.Load()
+	for i := v.home(hash); ; i = v.after(i) {
+		b := &v.buckets[i]
+		for m := matches(b.tags, tagOf(hash)); m != 0; m &= m - 1 {
+			if at := slotAt(m); b.slots[at] == slotOf(hash, r) {
+				return place{b, at}
+			}
+		}
+	}
 }

@@ -1,19 +1,25 @@
 package memory
 
-import "slices"
+import (
+	"slices"
+	"sync/atomic"
+	"unsafe"
+)
 
 // A segment is a piece of memory without pointers that holds records, one behind the
-// other; or a single record, of more than maxSmall bytes when it was new, whose text is
-// never overwritten, so that readers may copy a long one without the lock.
+// other; or a single record, of more than maxSmall bytes when it was new.
 type segment struct {
-	data   []byte
-	end    uint16 // where the next record goes
-	live   uint16 // bytes of the records before end that are not dead
-	single bool
+	data    []uint64
+	end     uint16 // where the next record goes, in bytes
+	live    uint16 // bytes of the records before end that are not buried
+	single  bool
+	counted int // what the bound gets back for it
 }
 
-func (s *segment) room() int    { return len(s.data) - int(s.end) }
-func (s *segment) garbage() int { return int(s.end - s.live) }
+func (s *segment) len() int       { return len(s.data) * unit }
+func (s *segment) room() int      { return s.len() - int(s.end) }
+func (s *segment) garbage() int   { return int(s.end - s.live) }
+func (s *segment) first() *record { return (*record)(unsafe.Pointer(unsafe.SliceData(s.data))) }
 
 // ref is the place of a record: the number of its segment, and the offset in it in
 // units. 0 is no record. The top bit stays 0, to tell a ref from a bucket of the wheel.
@@ -28,73 +34,109 @@ const (
 	maxSegment = unit << offsetBits // 32 KiB
 	maxSmall   = maxSegment / 8     // the longest record that shares a segment
 
-	// segmentCost is what a segment takes beside its data: a place in a list that may
-	// have grown longer than it needs to be.
-	segmentCost = 48
+	// segmentCost is what a segment takes beside its data: a place in lists that may
+	// have grown longer than they need to be.
+	segmentCost = 96
 )
 
 func refTo(number uint32, offset int) ref { return ref(number<<offsetBits | uint32(offset/unit)) }
+func (r ref) segment() uint32             { return uint32(r >> offsetBits) }
 
 // A log holds the records of a shard. Small ones are appended to the current segment.
-// The space of dead ones is garbage until their segment is cleaned.
+// The space of buried ones is garbage until their segment is cleaned: its live records are
+// copied elsewhere, and it is left to Go's collector, for there may be readers in it.
 type log struct {
 	segments []segment // by number; there is no number 0
+	view     *atomic.Pointer[view]
 	bound    *bound
 	unused   []uint32 // numbers without a segment
+	retired  []uint32 // numbers whose segment is closed, and which readers of this view may still hold
 	shared   []uint32 // numbers of the segments that are not single
 	current  uint32   // the segment that is appended to; 0: none
 	held     int      // bytes of the segments that are not single
-	garbage  int      // bytes of dead records in them
+	garbage  int      // bytes of buried records in them
 
 	// moved is told of each record that cleaning has put elsewhere.
-	moved func(r record, from, to ref)
+	moved func(r *record, from, to ref)
 }
 
-func (l *log) at(r ref) record {
-	return record(l.segments[r>>offsetBits].data[r&offsetMask*unit:])
-}
+func (l *log) at(r ref) *record { return l.segments[r.segment()].first().plus(r) }
 
-// open adds a segment, whose data the bound has counted. It returns 0 if there is no
-// number, or no room for what a segment takes beside its data.
+// open adds a segment that the bound has counted. It returns 0 if there is no number for it.
 func (l *log) open(s segment) (number uint32) {
-	if len(l.unused) == 0 && len(l.segments) == maxSegments || !l.bound.take(segmentCost) {
-		return 0
+	if len(l.unused) == 0 && (len(l.retired) > len(l.segments)/2 || len(l.retired) > 0 && len(l.segments) == maxSegments) {
+		l.renew()
 	}
-	if n := len(l.unused); n > 0 {
+	switch n := len(l.unused); {
+	case n > 0:
 		number, l.unused = l.unused[n-1], l.unused[:n-1]
 		l.segments[number] = s
-	} else {
+	case len(l.segments) == maxSegments:
+		return 0
+	default:
 		if len(l.segments) == 0 {
 			l.segments = make([]segment, 1, 4)
 		}
 		number = uint32(len(l.segments))
 		l.segments = append(l.segments, s)
 	}
+	v := l.view.Load()
+	if int(number) >= len(v.segments) {
+		v = &view{buckets: v.buckets, segments: copyOf(v.segments, cap(l.segments))}
+		l.view.Store(v)
+	}
+	v.segments[number].Store(s.first())
 	if !s.single {
-		l.held += len(s.data)
+		l.held += s.len()
 		l.shared = append(l.shared, number)
 	}
 	return number
+}
+
+func copyOf(list []atomic.Pointer[record], n int) []atomic.Pointer[record] {
+	longer := make([]atomic.Pointer[record], n)
+	for i := range list {
+		longer[i].Store(list[i].Load())
+	}
+	return longer
+}
+
+// renew begins a view in which retired numbers can be used again: see view.
+func (l *log) renew() {
+	v := l.view.Load()
+	l.view.Store(&view{buckets: slices.Clone(v.buckets), segments: copyOf(v.segments, len(v.segments))})
+	l.unused, l.retired = append(l.unused, l.retired...), nil
 }
 
 // close gives a segment back.
 func (l *log) close(number uint32) {
 	s := &l.segments[number]
 	if !s.single {
-		l.held -= len(s.data)
+		l.held -= s.len()
 		l.garbage -= s.garbage()
 		last := len(l.shared) - 1
 		l.shared[slices.Index(l.shared, number)] = l.shared[last]
 		l.shared = l.shared[:last]
 	}
-	l.bound.give(cap(s.data) + segmentCost)
+	l.bound.give(s.counted)
 	*s = segment{}
-	l.unused = append(l.unused, number)
+	l.view.Load().segments[number].Store(nil)
+	l.retired = append(l.retired, number)
 	if number == l.current {
 		l.current = 0
 	}
-	if len(l.unused) == len(l.segments)-1 {
-		l.segments, l.unused, l.shared = nil, nil, nil // they don't give memory back by themselves
+	if len(l.retired)+len(l.unused) == len(l.segments)-1 { // lists don't give memory back by themselves
+		l.view.Store(&view{buckets: slices.Clone(l.view.Load().buckets)})
+		l.segments, l.unused, l.retired, l.shared = nil, nil, nil, nil
+	}
+}
+
+// turnTo makes a segment the current one.
+func (l *log) turnTo(number uint32) {
+	before := l.current
+	l.current = number
+	if before != 0 && before != number && l.segments[before].live == 0 {
+		l.close(before)
 	}
 }
 
@@ -104,6 +146,15 @@ func (l *log) append(size int) ref {
 	if !l.fits(size) && !l.makeRoom(size) {
 		return 0
 	}
+	return l.take(size)
+}
+
+func (l *log) fits(size int) bool {
+	return l.current != 0 && l.segments[l.current].room() >= size
+}
+
+// take is append where size fits.
+func (l *log) take(size int) ref {
 	s := &l.segments[l.current]
 	at := refTo(l.current, int(s.end))
 	s.end += uint16(size)
@@ -111,15 +162,14 @@ func (l *log) append(size int) ref {
 	return at
 }
 
-func (l *log) fits(size int) bool {
-	return l.current != 0 && l.segments[l.current].room() >= size
-}
+// slack is how much garbage a small log may have: with less, the same few records would be copied
+// again and again.
+const slack = 8 << 10
 
-// makeRoom has a current segment that size fits into: one that was cleaned, once a
-// sixteenth of the log is garbage; a new one; or, at the bound, any that has the room.
+// makeRoom has a current segment that size fits into: one that was cleaned, once an
+// eighth of the log is garbage; a new one; or, at the bound, any that has the room.
 func (l *log) makeRoom(size int) bool {
-	for l.garbage > l.held/16 {
-		l.clean(l.dirtiest())
+	for l.garbage > max(l.held/8, slack) && l.clean(l.dirtiest()) {
 		if l.fits(size) {
 			return true
 		}
@@ -134,11 +184,7 @@ func (l *log) makeRoom(size int) bool {
 			roomiest, most = number, room
 		}
 	}
-	if most < size {
-		return false
-	}
-	l.clean(roomiest)
-	return l.fits(size) || l.grow(size)
+	return most >= size && l.rewrite(roomiest, 0)
 }
 
 // grow opens a segment, the larger the more the log holds, and makes it current. At the
@@ -148,84 +194,74 @@ func (l *log) grow(size int) bool {
 	for length < size || length < maxSegment && length < l.held/4 {
 		length *= 2
 	}
-	for !l.bound.take(length) {
+	for !l.bound.take(length + segmentCost) {
 		if length /= 2; length < size || length < minSegment {
 			return false
 		}
 	}
-	number := l.open(segment{data: make([]byte, length)})
+	number := l.open(segment{data: make([]uint64, length/unit), counted: length + segmentCost})
 	if number == 0 {
-		l.bound.give(length)
+		l.bound.give(length + segmentCost)
 		return false
 	}
-	l.current = number
+	l.turnTo(number)
 	return true
 }
 
 // adopt opens a segment for a large record, which the bound has counted, and returns
-// its place, or 0 as open does.
-func (l *log) adopt(r record) ref {
-	return refTo(l.open(segment{data: r, single: true}), 0)
+// its place, or 0 if that can't be.
+func (l *log) adopt(data []uint64) ref {
+	if !l.bound.take(segmentCost) {
+		return 0
+	}
+	number := l.open(segment{data: data, single: true, counted: cap(data)*unit + segmentCost})
+	if number == 0 {
+		l.bound.give(segmentCost)
+	}
+	return refTo(number, 0)
 }
 
 // bury makes the record at r garbage.
 func (l *log) bury(at ref) {
-	number := uint32(at >> offsetBits)
+	number := at.segment()
 	s := &l.segments[number]
 	if s.single {
 		l.close(number)
 		return
 	}
-	r := l.at(at)
-	r.bury()
+	l.spend(s, l.at(at))
+	if s.live == 0 && (number != l.current || s.len() > max(keptEmpty, l.held/2)) {
+		l.close(number)
+	}
+}
+
+// spend counts a record that is buried, or was moved.
+func (l *log) spend(s *segment, r *record) {
+	r.prev = buried
 	size := r.size()
 	s.live -= uint16(size)
 	l.garbage += size
-	if s.live > 0 {
-		return
-	}
-	if number != l.current || len(s.data) > max(keptEmpty, l.held/2) {
-		l.close(number)
-		return
-	}
-	l.garbage -= s.garbage()
-	s.end = 0
 }
 
 // keptEmpty is how long a current segment without a record may be to be kept, in a log that
 // holds little else: one that holds a lock now and then is not to be allocated each time.
 const keptEmpty = 4 << 10
 
-// overwrite writes a value over that of the record at r, if it is not longer than the
-// space, and reports whether it did. Single records are not overwritten.
-func (l *log) overwrite(r record, at ref, v value, size int) bool {
-	s := &l.segments[at>>offsetBits]
-	left := r.size() - size
-	if s.single || left < 0 {
-		return false
-	}
-	r.setValue(v)
-	if left <= 2*unit {
-		r.setSpare(left)
-		return true
-	}
-	r.setSpare(0)
-	r[size : size+left].fill()
-	s.live -= uint16(left)
-	l.garbage += left
-	return true
-}
-
 // exchange puts a record that the bound has not counted into the place of a single one, if
 // it takes no more memory. It is for the bound, which has no room for both.
-func (l *log) exchange(at ref, r record) bool {
-	s := &l.segments[at>>offsetBits]
-	if !s.single || cap(r) > cap(s.data) {
+func (l *log) exchange(at ref, data []uint64) bool {
+	s := &l.segments[at.segment()]
+	if !s.single || cap(data) > cap(s.data) {
 		return false
 	}
-	copy(r, s.data[:keyAt]) // the deadline, and the neighbours on the wheel
-	l.bound.give(cap(s.data) - cap(r))
-	s.data = r
+	before := s.first()
+	s.data = data
+	counted := cap(data)*unit + segmentCost
+	l.bound.give(s.counted - counted)
+	s.counted = counted
+	r := s.first()
+	r.deadline, r.next, r.prev = before.deadline, before.next, before.prev
+	l.view.Load().segments[at.segment()].Store(r)
 	return true
 }
 
@@ -240,36 +276,61 @@ func (l *log) dirtiest() (number uint32) {
 	return number
 }
 
-// clean moves the live records of a segment: into the current one as long as they
-// fit, else together at the segment's own start. Then it is empty, and given back, or it
-// is the current one. It needs no memory beside.
-func (l *log) clean(number uint32) {
+// clean moves the live records of a segment into the current one, as long as they fit, the
+// others as rewrite does, and closes it. It reports whether it could.
+func (l *log) clean(number uint32) bool {
 	s := &l.segments[number]
-	l.garbage -= s.garbage()
-	end := 0 // of the records that stay
 	for offset, size := 0, 0; offset < int(s.end); offset += size {
-		r := record(s.data[offset:])
-		if size = r.size(); r.dead() {
+		r := s.first().plus(refTo(0, offset))
+		if size = r.size(); r.isBuried() {
 			continue
 		}
-		from, to := refTo(number, offset), refTo(number, end)
-		if number != l.current && l.fits(size) {
-			c := &l.segments[l.current]
-			to = refTo(l.current, int(c.end))
-			c.end += uint16(size)
-			c.live += uint16(size)
-		} else {
-			end += size
+		if number == l.current || !l.fits(size) {
+			return l.rewrite(number, 0)
 		}
-		if from != to {
-			copy(l.at(to), r[:size])
-			l.moved(l.at(to), from, to)
+		l.move(s, r, refTo(number, offset))
+	}
+	l.close(number)
+	return true
+}
+
+// rewrite moves the live records of a segment, but one, into a new segment that is as long, and is
+// counted in its stead. That becomes the current one.
+func (l *log) rewrite(number uint32, but ref) bool {
+	fresh := l.open(segment{data: make([]uint64, len(l.segments[number].data))})
+	if fresh == 0 {
+		return false
+	}
+	s := &l.segments[number]
+	l.segments[fresh].counted, s.counted = s.counted, 0
+	l.turnTo(fresh)
+	for offset, size := 0, 0; offset < int(s.end); offset += size {
+		r := s.first().plus(refTo(0, offset))
+		if size = r.size(); !r.isBuried() && refTo(number, offset) != but {
+			l.move(s, r, refTo(number, offset))
 		}
 	}
-	s.end, s.live = uint16(end), uint16(end)
-	if end == 0 && number != l.current {
+	if s.live == 0 && s.data != nil {
 		l.close(number)
-		return
 	}
-	l.current = number
+	return true
+}
+
+// move copies a record of s into the current segment, where it fits.
+func (l *log) move(s *segment, r *record, from ref) {
+	size := r.size()
+	to := l.take(size)
+	copy(l.at(to).bytes(0, size), r.bytes(0, size))
+	l.moved(l.at(to), from, to)
+	l.spend(s, r)
+}
+
+// appendInstead is append at the bound, for a record that is to replace the one at old: their
+// segment is written anew without that one, if there is room in it then.
+func (l *log) appendInstead(old ref, size int) ref {
+	s := &l.segments[old.segment()]
+	if s.single || s.room()+s.garbage()+l.at(old).size() < size || !l.rewrite(old.segment(), old) {
+		return 0
+	}
+	return l.take(size)
 }

@@ -19,6 +19,7 @@ type MemoryKV struct {
 	shards    []shard // a power of two of them
 	bound     bound
 	due       due
+	reads     tally
 	keys      maphash.Seed // of the hashes of keys, and of namespaces: two, or a key that
 	names     maphash.Seed // is its namespace's name would cancel it out
 	epoch     time.Time    // deadlines are nanoseconds since then, on the monotonic clock
@@ -53,7 +54,7 @@ func New(config Config) (*MemoryKV, error) {
 // shardCount is a power of two: enough that writers seldom meet, and no more than one
 // for each MiB that the store may hold, since each has segments that are not full.
 func shardCount(maxBytes int64) int {
-	const most = 64
+	const most = 1 << mostShardBits
 	if maxBytes == 0 || maxBytes >= most<<20 {
 		return most
 	}
@@ -85,19 +86,19 @@ func (o opener) OpenAtomic(path []string) (driver.AtomicStore, error) {
 var errNotMade = driver.Reason(errors.New("memory: not made by New"), "the MemoryKV was not made by memory.New")
 
 // slotHash is what locate returns for a record.
-func (m *MemoryKV) slotHash(r record) uint32 {
+func (m *MemoryKV) slotHash(r *record) uint32 {
 	physical := r.key()
 	n := bytes.IndexByte(physical, ':') + 1 // the first one ends the namespace
 	return slotHash(maphash.Bytes(m.names, physical[:n]) ^ maphash.Bytes(m.keys, physical[n:]))
 }
 
 // slotHash is the part of a hash that an index goes by; a shard is chosen by the other.
-func slotHash(hash uint64) uint32 {
-	return max(uint32(hash), 1) // 0 is a free slot
-}
+func slotHash(hash uint64) uint32 { return uint32(hash) }
+
+const mostShardBits = 6
 
 func (m *MemoryKV) shardOf(hash uint64) *shard {
-	return &m.shards[hash>>32*uint64(len(m.shards))>>32]
+	return &m.shards[hash>>(64-mostShardBits)&uint64(len(m.shards)-1)]
 }
 
 // A clock is read when it is first asked, and not again: an operation that meets no

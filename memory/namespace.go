@@ -1,12 +1,17 @@
 package memory
 
+import (
+	"encoding/binary"
+	"unsafe"
+)
+
 // A namespace is what is compared with a record to see that it is of that namespace. Since
 // each lookup does it, the first 8 bytes are at hand as a number: most names are no
-// longer. No record is so short that it has less than 8 bytes after its header.
+// longer.
 type namespace struct {
 	name       string // as it stands before a key: "a/b:"
 	hash       uint64
-	word, mask uint64 // its first 8 bytes, and which of them there are
+	word, mask uint64 // its first 8 bytes as in record.start, and which of them there are
 }
 
 func newNamespace(name string, hash uint64) namespace {
@@ -16,6 +21,26 @@ func newNamespace(name string, hash uint64) namespace {
 	for i := range min(unit, len(name)) {
 		there[i] = 0xff
 	}
-	n.word, n.mask = word.Uint64(first[:]), word.Uint64(there[:])
+	n.word, n.mask = binary.NativeEndian.Uint64(first[:]), binary.NativeEndian.Uint64(there[:])
 	return n
 }
+
+// holds reports whether r is the record of key in n.
+func (n *namespace) holds(r *record, key string) bool {
+	return r.keyBytes() == len(n.name)+len(key) && r.start&n.mask == n.word &&
+		string(r.bytes(header+len(n.name), len(key))) == key &&
+		(len(n.name) <= unit || string(r.bytes(header, len(n.name))) == n.name)
+}
+
+// holdsAtOnce is holds without a call, for a key of 8 to 16 bytes, as most are, in a namespace of no
+// more than 8. It is false for others.
+func (n *namespace) holdsAtOnce(r *record, key string) bool {
+	last := len(key) - unit
+	if uint(last) > unit || len(n.name) > unit || r.keyBytes() != len(n.name)+len(key) || r.start&n.mask != n.word {
+		return false
+	}
+	there, sought := unsafe.Add(unsafe.Pointer(r), header+len(n.name)), unsafe.Pointer(unsafe.StringData(key))
+	return wordAt(there, 0) == wordAt(sought, 0) && wordAt(there, last) == wordAt(sought, last)
+}
+
+func wordAt(p unsafe.Pointer, offset int) uint64 { return *(*uint64)(unsafe.Add(p, offset)) }

@@ -2,132 +2,168 @@ package memory
 
 import (
 	"bytes"
-	"encoding/binary"
 	"strconv"
+	"sync/atomic"
+	"unsafe"
 
 	"github.com/zelt-go/kv/adaptor/driver"
 )
 
-// A record is one entry as bytes, from its start to the end of its segment:
+// A record is one entry in memory without pointers: this header, then the physical key,
+// namespace and all, as [driver.Key] writes it, then the value, and 0 to 7 bytes for a multiple of 8,
+// and up to two units of 8 more that a longer value has left.
 //
-//	deadline 8 │ next 4 │ prev 4 │ key length 4 │ value length and flags 4 │ key │ value
-//
-// with 0 to 7 bytes behind it for a multiple of 8, and up to two units of 8 more that a
-// longer value has left. deadline is in MemoryKV.now's time, 0 if the entry never
-// expires. next and prev are its neighbours on the wheel, if it has a deadline. The key
-// is the physical key, namespace and all, as [driver.Key] writes it.
-type record []byte
+// Once others may see it, its key never changes, and its memory is never used for anything
+// else: Go's collector frees it when nobody looks at it any more. What does change is
+// written with the lock: the deadline, the value of an integer and the lengths by atomic stores, so
+// that they can be read without it; a text only until it is sealed (see kind).
+type record struct {
+	deadline int64 // in MemoryKV.now's time; 0: the entry never expires
+	next     ref   // the neighbours on the wheel, if it has a deadline: only with the lock
+	prev     ref
+	keyLen   uint32 // and, above, how many units are left over
+	valueLen uint32 // and, above, the kind
+	start    uint64 // the first 8 bytes after the header: no record is shorter
+}
 
 const (
-	nextAt  = 8
-	prevAt  = 12
-	keyAt   = 16
-	valueAt = 20
-	header  = 24
+	unit   = 8
+	header = int(unsafe.Offsetof(record{}.start))
 
-	// Flags above the lengths.
-	dead    = 1 << 31 // of the value: removed; its size still leads to the next record
-	integer = 1 << 30 // of the value: an int64 of 8 bytes, not text
-	spare   = 1 << 30 // of the key: a unit more; 0 to 2 of them
-	lengths = 1<<30 - 1
+	lengths = 1<<30 - 1 // what is a length, of keyLen and valueLen
+	spare   = 1 << 30   // of keyLen: a unit more; 0 to 2 of them
 
-	// maxRecord is the longest key and value together: what the lengths can count.
-	maxRecord = lengths - header - unit
-	unit      = 8
+	// buried, as prev, marks a record that is no entry any more. Its size still leads to the next one.
+	buried ref = 1<<32 - 1
+
+	// maxRecord is the longest record.
+	maxRecord = lengths
 )
 
-var word = binary.LittleEndian
+// A kind is what a value is. A text that is written again and again is written in place, and read
+// with the lock. One that is read twice in between is sealed: from then on it is read without
+// the lock, and the next write makes a new record.
+type kind uint32
+
+const (
+	unread   kind = iota << 30 // a text that nobody has read since it was written
+	readOnce                   // a text
+	sealed                     // a text that never changes
+	integer                    // an int64, on a multiple of 8
+	kinds    = sealed | readOnce
+)
+
+func roundUp(n int) int { return (n + unit - 1) &^ (unit - 1) }
 
 // recordSize is how many bytes a record takes.
-func recordSize(key, value int) int { return (header + key + value + unit - 1) &^ (unit - 1) }
-
-// writeRecord writes key and value of a record into r, which is long enough.
-func writeRecord(r record, namespace, key string, v value) {
-	r.setKeyField(uint32(len(namespace) + len(key)))
-	n := header + copy(r[header:], namespace)
-	copy(r[n:], key)
-	r.setValue(v)
+func recordSize(key int, v value) int {
+	if v.text == nil {
+		return header + roundUp(key) + unit
+	}
+	return roundUp(textAt(key) + len(v.text))
 }
 
-// head is the part of fixed length: fields are read through it without more checks.
-func (r record) head() *[header]byte { return (*[header]byte)(r) }
+// textAt is where a text begins: where the key ends, but not among the first 8 bytes, which are
+// read as a part of the key.
+func textAt(key int) int { return header + max(key, unit) }
 
-func (r record) deadline() int64     { return int64(word.Uint64(r.head()[:nextAt])) }
-func (r record) setDeadline(d int64) { word.PutUint64(r.head()[:nextAt], uint64(d)) }
-func (r record) next() ref           { return ref(word.Uint32(r.head()[nextAt:prevAt])) }
-func (r record) setNext(n ref)       { word.PutUint32(r.head()[nextAt:prevAt], uint32(n)) }
-func (r record) prev() ref           { return ref(word.Uint32(r.head()[prevAt:keyAt])) }
-func (r record) setPrev(p ref)       { word.PutUint32(r.head()[prevAt:keyAt], uint32(p)) }
-
-func (r record) keyField() uint32     { return word.Uint32(r.head()[keyAt:valueAt]) }
-func (r record) setKeyField(f uint32) { word.PutUint32(r.head()[keyAt:valueAt], f) }
-func (r record) valueField() uint32   { return word.Uint32(r.head()[valueAt:header]) }
-func (r record) setValueField(f uint32) {
-	word.PutUint32(r.head()[valueAt:header], f)
+// write makes r, which nobody else sees yet, a record that never expires.
+func (r *record) write(namespace, key string, v value, k kind) {
+	r.deadline, r.next, r.prev = 0, 0, 0
+	r.keyLen = uint32(len(namespace) + len(key))
+	n := copy(r.bytes(header, int(r.keyLen)), namespace)
+	copy(r.bytes(header+n, len(key)), key)
+	if v.text == nil {
+		r.valueLen = unit | uint32(integer)
+		*r.number() = v.n
+		return
+	}
+	r.valueLen = uint32(len(v.text)) | uint32(k)
+	copy(r.text(), v.text)
 }
 
-func (r record) keyLen() int   { return int(r.keyField() & lengths) }
-func (r record) valueLen() int { return int(r.valueField() & lengths) }
-func (r record) spare() int    { return int(r.keyField()/spare) * unit }
-func (r record) size() int     { return recordSize(r.keyLen(), r.valueLen()) + r.spare() }
-func (r record) dead() bool    { return r.valueField()&dead != 0 }
-func (r record) bury()         { r.setValueField(r.valueField() | dead) }
-
-// setSpare notes how many bytes follow that are not needed: 0, 8 or 16.
-func (r record) setSpare(bytes int) {
-	r.setKeyField(uint32(r.keyLen()) | uint32(bytes/unit)*spare)
+// overwrite writes a value over r's own, if it is of the same kind, not sealed, and takes as
+// much memory or up to two units less, and reports whether it did.
+func (r *record) overwrite(v value) bool {
+	if v.text == nil || r.kind() == integer {
+		if v.text != nil || r.kind() != integer {
+			return false
+		}
+		r.setNumber(v.n)
+		return true
+	}
+	left := r.size() - recordSize(r.keyBytes(), v)
+	if r.kind() == sealed || left < 0 || left > 2*unit {
+		return false
+	}
+	atomic.StoreUint32(&r.keyLen, uint32(r.keyBytes()+left/unit*spare))
+	atomic.StoreUint32(&r.valueLen, uint32(len(v.text))|uint32(unread))
+	copy(r.text(), v.text)
+	return true
 }
 
-// fill makes a dead record of all of r, which has room for a header at least.
-func (r record) fill() {
-	r.setKeyField(uint32(len(r) - header))
-	r.setValueField(dead)
+// bytes is a part of r's memory. The compiler's checks of a slice's bounds are what reading in
+// this way saves.
+func (r *record) bytes(from, n int) []byte {
+	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(r), from)), n)
 }
 
-func (r record) key() []byte { return r[header : header+r.keyLen()] }
+func (r *record) keyBytes() int { return int(atomic.LoadUint32(&r.keyLen) & lengths) }
+func (r *record) key() []byte   { return r.bytes(header, r.keyBytes()) }
+func (r *record) kind() kind    { return kind(atomic.LoadUint32(&r.valueLen)) & kinds }
+
+// text is the value unless that is an integer.
+func (r *record) text() []byte {
+	n := int(r.valueLen & lengths)
+	return r.bytes(textAt(r.keyBytes()), n)[:n:n]
+}
+
+// number is where an integer is kept.
+func (r *record) number() *int64 {
+	return (*int64)(unsafe.Add(unsafe.Pointer(r), header+roundUp(r.keyBytes())))
+}
+
+func (r *record) size() int {
+	if r.kind() == integer {
+		return header + roundUp(r.keyBytes()) + unit
+	}
+	return roundUp(textAt(r.keyBytes())+int(r.valueLen&lengths)) + int(r.keyLen/spare)*unit
+}
+
+func (r *record) setDeadline(d int64) { atomic.StoreInt64(&r.deadline, d) }
+func (r *record) setNumber(n int64)   { atomic.StoreInt64(r.number(), n) }
+func (r *record) isBuried() bool      { return r.prev == buried }
+
+// wasRead notes that the value of r was read with the lock.
+func (r *record) wasRead() {
+	if k := r.kind(); k < sealed {
+		atomic.StoreUint32(&r.valueLen, r.valueLen&lengths|uint32(k+readOnce))
+	}
+}
 
 // expired reports whether r is absent. It reads the clock only if r has a deadline.
-func (r record) expired(c *clock) bool {
-	d := r.deadline()
+func (r *record) expired(c *clock) bool {
+	d := atomic.LoadInt64(&r.deadline)
 	return d != 0 && d <= c.now()
 }
 
-// is reports whether r is the record of key in n.
-func (r record) is(n *namespace, key string) bool {
-	at, end := header+len(n.name), header+len(n.name)+len(key)
-	return header+r.keyLen() == end && word.Uint64(r[header:header+unit])&n.mask == n.word &&
-		string(r[at:end]) == key && (len(n.name) <= unit || string(r[header+unit:at]) == n.name[unit:])
-}
-
-func (r record) value() value {
-	n := header + r.keyLen()
-	meta := r.valueField()
-	if meta&integer != 0 {
-		return value{n: int64(word.Uint64(r[n:]))}
+// value is r's value. Without the lock, it may be asked only of an integer and of a sealed text; the
+// text is the record's own.
+func (r *record) value() value {
+	if r.kind() == integer {
+		return value{n: atomic.LoadInt64(r.number())}
 	}
-	return value{text: r[n : n+int(meta&lengths) : n+int(meta&lengths)]}
-}
-
-// setValue writes v; the record is long enough.
-func (r record) setValue(v value) {
-	n := header + r.keyLen()
-	if v.text == nil {
-		r.setValueField(unit | integer)
-		word.PutUint64(r[n:], uint64(v.n))
-		return
-	}
-	r.setValueField(uint32(copy(r[n:], v.text)))
+	return value{text: r.text()}
 }
 
 // add adds by to a counter. The error, after which nothing has changed, says why it is none,
 // or that the sum is none.
-func (r record) add(by int64) (sum int64, err error) {
-	v := r.value()
-	if v.text != nil {
-		return driver.Add(v.text, by)
+func (r *record) add(by int64) (sum int64, err error) {
+	if r.kind() != integer {
+		return driver.Add(r.text(), by)
 	}
-	if sum, err = driver.Sum(v.n, by); err == nil {
-		r.setValue(value{n: sum})
+	if sum, err = driver.Sum(*r.number(), by); err == nil {
+		r.setNumber(sum)
 	}
 	return sum, err
 }

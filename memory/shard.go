@@ -3,58 +3,56 @@ package memory
 import (
 	"math"
 	"slices"
+	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/zelt-go/kv/adaptor/driver"
 )
 
-// A shard holds the entries whose keys hash to it. Who calls its methods holds mu. It is
-// not for readers and writers: sync.RWMutex costs a write four atomic operations instead of
-// two, a read one more for its counter, and readers who meet in a shard stay for a moment only.
+// A shard holds the entries whose keys hash to it. Reading needs the view only; who calls a
+// shard's methods holds mu.
 type shard struct {
+	view    atomic.Pointer[view]
+	_       [cacheLine - 8]byte // writers of other words do not disturb readers
 	mu      lock
-	hits    uint64
-	misses  uint64
 	index   index
 	log     log
 	kv      *MemoryKV
 	number  int
 	expired uint64
 	wheel   *wheel
-	_       [40]byte // fills 256 bytes: shards share no cache line
 }
+
+// cacheLine is what processors pass among each other: two lines of 64 bytes, often.
+const cacheLine = 128
 
 func (s *shard) init(kv *MemoryKV, number int) {
 	s.kv, s.number = kv, number
-	s.log.bound, s.log.moved = &kv.bound, s.moved
+	s.view.Store(&view{})
+	s.index.view = &s.view
+	s.log.view, s.log.bound, s.log.moved = &s.view, &kv.bound, s.moved
 	s.wheel = &wheel{log: &s.log}
 }
 
-// find returns the record of key in n, expired or not, and its place; or nil, and 0.
-func (s *shard) find(hash uint32, n *namespace, key string) (record, ref) {
-	if s.index.count == 0 {
-		return nil, 0
-	}
-	for i := s.index.search(hash); ; i++ {
-		slot := s.index.slots[i]
-		if uint32(slot>>32) != hash {
-			return nil, 0
-		}
-		if r := s.log.at(ref(slot)); r.is(n, key) {
-			return r, ref(slot)
-		}
-	}
+// find is view.find.
+func (s *shard) find(hash uint32, n *namespace, key string) (*record, place) {
+	return s.view.Load().find(hash, n, key)
 }
 
 // live fills in the live record of a write's key, and its place, or nil and 0. One that has
 // expired is removed.
 func (s *shard) live(w *write) {
-	w.record, w.at = s.find(w.hash, &w.store.namespace, w.key)
-	if w.at == 0 || !w.record.expired(&w.clock) {
+	r, p := s.find(w.hash, &w.store.namespace, w.key)
+	switch {
+	case r == nil:
+	case r.expired(&w.clock):
+		s.remove(w.hash, r, p)
+		s.expired++
+	default:
+		w.record, w.at = r, p.ref()
 		return
 	}
-	s.remove(w.hash, w.record, w.at)
-	s.expired++
 	w.record, w.at = nil, 0
 }
 
@@ -89,28 +87,27 @@ func (s *shard) insert(w *write) bool {
 
 // replace keeps the deadline.
 func (s *shard) replace(w *write) bool {
-	if w.size <= maxSmall && s.log.overwrite(w.record, w.at, w.value, w.size) {
+	if w.record.overwrite(w.value) {
 		return true
 	}
 	r, at := s.add(w)
 	if at == 0 {
 		return s.exchange(w)
 	}
-	before, old := s.find(w.hash, &w.store.namespace, w.key) // again, since adding moves records
-	if deadline := before.deadline(); deadline != 0 {
-		r.setDeadline(deadline)
-		r.setNext(before.next())
-		r.setPrev(before.prev())
+	before, p := s.find(w.hash, &w.store.namespace, w.key) // again, since adding moves records
+	if before.deadline != 0 {
+		r.deadline, r.next, r.prev = before.deadline, before.next, before.prev
 		s.wheel.moved(r, at)
 	}
-	s.index.move(w.hash, old, at)
+	old := p.ref()
+	s.index.move(p, at)
 	s.log.bury(old)
 	w.record, w.at = r, at
 	return true
 }
 
 // add writes a new record into the log. It returns 0 if the bound allows no more.
-func (s *shard) add(w *write) (record, ref) {
+func (s *shard) add(w *write) (*record, ref) {
 	if w.size > maxSmall {
 		if w.large == nil || w.extra {
 			return nil, 0
@@ -123,58 +120,63 @@ func (s *shard) add(w *write) (record, ref) {
 		return s.log.at(at), at
 	}
 	at := s.log.append(w.size)
+	if at == 0 && w.at != 0 {
+		at = s.log.appendInstead(w.at, w.size)
+	}
 	if at == 0 {
 		return nil, 0
 	}
 	r := s.log.at(at)
-	r.setDeadline(0)
-	writeRecord(r, w.store.namespace.name, w.key, w.value)
+	r.write(w.store.namespace.name, w.key, w.value, unread)
 	return r, at
 }
 
 // exchange is replace where there is no room for old and new: see log.exchange.
 func (s *shard) exchange(w *write) bool {
-	r := w.large
+	data := w.large
 	if w.size <= maxSmall {
-		r = slices.Grow([]byte(nil), w.size)[:w.size]
-		writeRecord(r, w.store.namespace.name, w.key, w.value)
+		data = newRecord(w)
 	}
-	if r == nil || !s.log.exchange(w.at, r) {
+	if data == nil || !s.log.exchange(w.at, data) {
 		return false
 	}
 	if w.large != nil && !w.extra {
-		s.kv.bound.give(cap(w.large)) // it was counted as one more
+		s.kv.bound.give(cap(w.large) * unit) // it was counted as one more
 	}
-	w.record, w.large = r, nil
+	w.record, w.large = s.log.at(w.at), nil
 	return true
+}
+
+// newRecord makes the record of a write in memory of its own, sealed, so that nobody copies a long
+// text with the lock.
+func newRecord(w *write) []uint64 {
+	data := slices.Grow([]uint64(nil), w.size/unit)[:w.size/unit]
+	(*record)(unsafe.Pointer(unsafe.SliceData(data))).write(w.store.namespace.name, w.key, w.value, sealed)
+	return data
 }
 
 // growIndex has room in the index for another entry. At the bound a dense one has to do.
 func (s *shard) growIndex() bool {
-	if s.index.homes != 0 && !s.index.dense() {
-		return true
-	}
-	return s.resizeIndex(s.index.count+1) || s.index.homes != 0 && !s.index.full()
+	return !s.index.dense() || s.resizeIndex(s.index.count+1) || !s.index.full()
 }
 
 func (s *shard) resizeIndex(entries int) bool {
-	for homes := homesFor(entries); ; homes += homes / 4 {
-		size := tableSize(homes) * slotSize
-		if !s.kv.bound.take(size) {
-			return false
-		}
-		before := len(s.index.slots) * slotSize
-		if s.index.resize(homes) {
-			s.kv.bound.give(before)
-			return true
-		}
-		s.kv.bound.give(size)
+	n := bucketsFor(entries)
+	if !s.kv.bound.take(n * bucketSize) {
+		return false
 	}
+	before := len(s.index.buckets()) * bucketSize
+	s.index.resize(n)
+	s.kv.bound.give(before)
+	return true
 }
 
 // setDeadline is the only place where the deadline of an entry changes.
-func (s *shard) setDeadline(r record, at ref, deadline int64) {
-	before := r.deadline()
+func (s *shard) setDeadline(r *record, at ref, deadline int64) {
+	before := r.deadline
+	if deadline == before {
+		return
+	}
 	if before != 0 && deadline < before {
 		s.wheel.remove(r)
 		before = 0
@@ -189,18 +191,19 @@ func (s *shard) setDeadline(r record, at ref, deadline int64) {
 	s.kv.due.add(s.number, deadline)
 }
 
-func (s *shard) remove(hash uint32, r record, at ref) {
-	if r.deadline() != 0 {
+func (s *shard) remove(hash uint32, r *record, p place) {
+	at := p.ref()
+	if r.deadline != 0 {
 		s.wheel.remove(r)
 	}
-	s.index.remove(hash, at)
+	s.index.remove(hash, p)
 	s.log.bury(at)
 }
 
 // moved is what the log tells of.
-func (s *shard) moved(r record, from, to ref) {
-	s.index.move(s.kv.slotHash(r), from, to)
-	if r.deadline() != 0 {
+func (s *shard) moved(r *record, from, to ref) {
+	s.index.move(s.index.placeOf(s.kv.slotHash(r), from), to)
+	if r.deadline != 0 {
 		s.wheel.moved(r, to)
 	}
 }
@@ -208,8 +211,9 @@ func (s *shard) moved(r record, from, to ref) {
 // expire removes entries that are due, in a batch of no more than limit, and reports whether
 // there was anything to do.
 func (s *shard) expire(c *clock, limit int) bool {
-	changed := s.wheel.expire(c, limit, func(r record, at ref) {
-		s.index.remove(s.kv.slotHash(r), at)
+	changed := s.wheel.expire(c, limit, func(r *record, at ref) {
+		hash := s.kv.slotHash(r)
+		s.index.remove(hash, s.index.placeOf(hash, at))
 		s.log.bury(at)
 		s.expired++
 	})
@@ -219,16 +223,12 @@ func (s *shard) expire(c *clock, limit int) bool {
 }
 
 // compact gives back memory that removed entries took, a segment's worth at most, as
-// long as garbage is more than a part-th of the log, and reports whether it did.
-func (s *shard) compact(part int) bool {
+// long as garbage is more than a part-th of the log, and than most, and reports whether it did.
+func (s *shard) compact(part, most int) bool {
 	if s.index.sparse() {
 		s.resizeIndex(s.index.count)
 	}
-	if s.log.garbage*part <= s.log.held || s.log.garbage == 0 {
-		return false
-	}
-	s.log.clean(s.log.dirtiest())
-	return true
+	return s.log.garbage > max(s.log.held/part, most) && s.log.clean(s.log.dirtiest())
 }
 
 // deadline is now + ttl, saturated.

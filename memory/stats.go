@@ -13,8 +13,8 @@ type Stats struct {
 	LastSweep time.Duration // how long the last sweep took; 0 before the first
 }
 
-// Stats returns the counters. Each shard's are taken at one moment, one shard
-// after the other.
+// Stats returns the counters. Entries and Expired of each shard are taken at one moment, one
+// shard after the other.
 func (m *MemoryKV) Stats() Stats {
 	var s Stats
 	if m == nil {
@@ -24,11 +24,10 @@ func (m *MemoryKV) Stats() Stats {
 		sh := &m.shards[i]
 		sh.mu.Lock()
 		s.Entries += sh.index.count
-		s.Hits += sh.hits
-		s.Misses += sh.misses
 		s.Expired += sh.expired
 		sh.mu.Unlock()
 	}
+	s.Hits, s.Misses = m.reads.sums()
 	s.Bytes = m.bound.held.Load()
 	s.Sweeps = m.collector.sweeps.Load()
 	s.LastSweep = time.Duration(m.collector.lastSweep.Load())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/maphash"
 	"math"
+	"sync/atomic"
 	"time"
 
 	"github.com/zelt-go/kv/adaptor/driver"
@@ -18,72 +19,89 @@ type store struct {
 
 var _ driver.AtomicStore = (*store)(nil)
 
+// hash is what a key's shard and its slot there go by.
+func (s *store) hash(key string) uint64 { return maphash.String(s.kv.keys, key) ^ s.namespace.hash }
+
 // locate returns the shard where key belongs, and the hash of its slot there.
 func (s *store) locate(key string) (*shard, uint32) {
-	hash := maphash.String(s.kv.keys, key) ^ s.namespace.hash
+	hash := s.hash(key)
 	return s.kv.shardOf(hash), slotHash(hash)
 }
 
 // Get implements [driver.Store].
 func (s *store) Get(_ context.Context, key string) (text []byte, found bool, err error) {
-	r, sh := s.read(key)
+	hash := s.hash(key)
+	sh := s.kv.shardOf(hash)
+	switch r, p := sh.find(slotHash(hash), &s.namespace, key); {
+	case r == nil && p.bucket == nil:
+		s.kv.reads.count(false)
+		return nil, false, nil
+	case r != nil && r.kind() >= sealed && s.isLive(r):
+		s.kv.reads.count(true)
+		return r.value().copy(), true, nil
+	}
+	r := s.look(sh, slotHash(hash), key)
 	if r == nil {
 		sh.mu.Unlock()
 		return nil, false, nil
 	}
+	r.wasRead()
 	v := r.value()
-	if len(v.text) > maxSmall { // nobody overwrites it
-		sh.mu.Unlock()
-		return v.copy(), true, nil
-	}
-	// Allocating may have to help Go's collector, so small values leave the lock first.
+	// Allocating may have to help Go's collector, so what may change is first copied to the stack.
 	var small [256]byte
-	if v.text != nil && len(v.text) <= len(small) {
+	switch {
+	case r.kind() >= sealed:
+		sh.mu.Unlock()
+		text = v.copy()
+	case len(v.text) <= len(small):
 		v.text = small[:copy(small[:], v.text)]
 		sh.mu.Unlock()
-		return v.copy(), true, nil
+		text = v.copy()
+	default:
+		text = v.copy()
+		sh.mu.Unlock()
 	}
-	text = v.copy()
-	sh.mu.Unlock()
 	return text, true, nil
 }
 
 // Has implements [driver.Store].
 func (s *store) Has(_ context.Context, key string) (bool, error) {
-	sh, hash := s.locate(key)
-	sh.mu.Lock()
-	r, _ := sh.find(hash, &s.namespace, key)
-	if r == nil {
-		sh.misses++
-		sh.mu.Unlock()
+	hash := s.hash(key)
+	sh := s.kv.shardOf(hash)
+	switch r, p := sh.find(slotHash(hash), &s.namespace, key); {
+	case r == nil && p.bucket == nil:
+		s.kv.reads.count(false)
 		return false, nil
-	}
-	sh.hits++
-	deadline := r.deadline()
-	sh.mu.Unlock()
-	if deadline == 0 || deadline > s.kv.now() {
+	case r != nil && s.isLive(r):
+		s.kv.reads.count(true)
 		return true, nil
 	}
-	// It may have been put off since: that needs a look with the lock.
-	r, sh = s.read(key)
-	sh.hits--
+	r := s.look(sh, slotHash(hash), key)
 	sh.mu.Unlock()
 	return r != nil, nil
 }
 
-// read locks the shard of key, and returns the live record, or nil, counted as a hit or a
-// miss.
-func (s *store) read(key string) (record, *shard) {
+// isLive reports whether r has not expired, without the lock.
+func (s *store) isLive(r *record) bool {
+	d := atomic.LoadInt64(&r.deadline)
+	return d == 0 || s.isAhead(d)
+}
+
+// isAhead reads the clock, after a deadline that may be put off at any time.
+//
+//go:noinline
+func (s *store) isAhead(deadline int64) bool { return deadline > s.kv.now() }
+
+// look locks the shard of key, and returns the live record, or nil. It counts a hit or a miss.
+func (s *store) look(sh *shard, hash uint32, key string) *record {
 	c := s.kv.clock()
-	sh, hash := s.locate(key)
 	sh.mu.Lock()
 	r, _ := sh.find(hash, &s.namespace, key)
-	if r == nil || r.expired(&c) {
-		sh.misses++
-		return nil, sh
+	if r != nil && r.expired(&c) {
+		r = nil
 	}
-	sh.hits++
-	return r, sh
+	s.kv.reads.count(r != nil)
+	return r
 }
 
 // TTL implements [driver.Store].
@@ -100,8 +118,8 @@ func (s *store) TTL(_ context.Context, key string) (ttl time.Duration, found boo
 }
 
 // left is what [driver.Store] TTL returns for a live record.
-func left(r record, c *clock) time.Duration {
-	switch d := r.deadline(); d {
+func left(r *record, c *clock) time.Duration {
+	switch d := r.deadline; d {
 	case 0:
 		return driver.NoTTL
 	case math.MaxInt64: // saturated: further away than we know

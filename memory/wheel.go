@@ -39,39 +39,38 @@ func (w *wheel) bucket(deadline int64) int {
 }
 
 // add puts a record that has a deadline on the wheel.
-func (w *wheel) add(r record, at ref) {
-	bucket := w.bucket(r.deadline())
+func (w *wheel) add(r *record, at ref) {
+	bucket := w.bucket(r.deadline)
 	next := w.first[bucket]
-	r.setNext(next)
-	r.setPrev(onWheel | ref(bucket))
+	r.next, r.prev = next, onWheel|ref(bucket)
 	if next != 0 {
-		w.log.at(next).setPrev(at)
+		w.log.at(next).prev = at
 	}
 	w.first[bucket] = at
 	w.used[bucket/64] |= 1 << (bucket % 64)
 }
 
 // remove takes a record off the wheel.
-func (w *wheel) remove(r record) {
-	next := r.next()
-	w.link(r.prev(), next)
+func (w *wheel) remove(r *record) {
+	next := r.next
+	w.link(r.prev, next)
 	if next != 0 {
-		w.log.at(next).setPrev(r.prev())
+		w.log.at(next).prev = r.prev
 	}
 }
 
 // moved notes that a record is in another place.
-func (w *wheel) moved(r record, to ref) {
-	w.link(r.prev(), to)
-	if next := r.next(); next != 0 {
-		w.log.at(next).setPrev(to)
+func (w *wheel) moved(r *record, to ref) {
+	w.link(r.prev, to)
+	if next := r.next; next != 0 {
+		w.log.at(next).prev = to
 	}
 }
 
 // link makes next the successor of prev.
 func (w *wheel) link(prev, next ref) {
 	if prev&onWheel == 0 {
-		w.log.at(prev).setNext(next)
+		w.log.at(prev).next = next
 		return
 	}
 	bucket := int(prev &^ onWheel)
@@ -98,11 +97,11 @@ func (w *wheel) earliest() (bucket int, start int64) {
 	return 0, never
 }
 
-// expire calls bury for records that are due, off the wheel already, until it has changed
+// expire calls bury for *records that are due, off the wheel already, until it has changed
 // limit records or no other is due. It returns how many it buried or put elsewhere: if
 // that is none, there was nothing to do. It looks at 16 times as many that are not due until
 // later in the current tick, and leaves the rest for the next tick. bury must not move records.
-func (w *wheel) expire(c *clock, limit int, bury func(r record, at ref)) (changed int) {
+func (w *wheel) expire(c *clock, limit int, bury func(r *record, at ref)) (changed int) {
 	for looked := 0; changed < limit; {
 		bucket, start := w.earliest()
 		if start > c.now() {
@@ -116,12 +115,12 @@ func (w *wheel) expire(c *clock, limit int, bury func(r record, at ref)) (change
 		var next ref
 		for at := w.first[bucket]; at != 0 && changed < limit && looked < 16*limit; at = next {
 			r := w.log.at(at)
-			next = r.next()
+			next = r.next
 			switch {
 			case r.expired(c):
 				w.remove(r)
 				bury(r, at)
-			case w.bucket(r.deadline()) != bucket:
+			case w.bucket(r.deadline) != bucket:
 				w.remove(r)
 				w.add(r, at)
 			default:
@@ -142,5 +141,5 @@ func (w *wheel) empty(bucket int) {
 	at := w.first[bucket]
 	w.link(onWheel|ref(bucket), 0)
 	w.first[emptying] = at
-	w.log.at(at).setPrev(onWheel | emptying)
+	w.log.at(at).prev = onWheel | emptying
 }

@@ -2,7 +2,6 @@ package memory
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/zelt-go/kv/adaptor/driver"
@@ -27,12 +26,12 @@ type write struct {
 	hash   uint32 // of the key, for the index
 	value  value
 	size   int           // of the record of value
-	large  record        // that record if it is longer than maxSmall, written before the lock
+	large  []uint64      // that record if it is longer than maxSmall, written before the lock
 	extra  bool          // large has not been counted: it can only be exchanged for one that is there
 	ttl    time.Duration // a driver's
 	clock  clock
-	rooms  clock  // of makeRoom
-	record record // the live record, and its place
+	rooms  clock   // of makeRoom
+	record *record // the live record, and where it is
 	at     ref
 	ended  bool
 	err    error
@@ -44,7 +43,7 @@ func (w *write) begin(s *store, key string, v value, ttl time.Duration) bool {
 		return false
 	}
 	w.store, w.value, w.ttl, w.err = s, v, ttl, nil
-	w.size = recordSize(len(s.namespace.name)+len(key), v.len())
+	w.size = recordSize(len(s.namespace.name)+len(key), v)
 	if w.size > maxSmall || s.kv.config.MaxValueBytes > 0 {
 		if w.err = w.prepare(key); w.err != nil {
 			return false
@@ -58,7 +57,7 @@ func (w *write) begin(s *store, key string, v value, ttl time.Duration) bool {
 func (w *write) end() {
 	w.unlock()
 	if w.large != nil && !w.extra {
-		w.store.kv.bound.give(cap(w.large))
+		w.store.kv.bound.give(cap(w.large) * unit)
 	}
 	w.large, w.extra = nil, false
 	if w.ended = w.err != w.store.kv.bound.full; !w.ended {
@@ -77,7 +76,7 @@ func (w *write) lock(s *store, key string, ttl time.Duration) {
 
 // unlock unlocks, and frees a few entries that are due.
 func (w *write) unlock() {
-	w.shard.compact(2)
+	w.shard.compact(2, slack)
 	w.shard.mu.Unlock()
 	w.store.kv.expireSome(&w.clock)
 }
@@ -94,7 +93,9 @@ func (w *write) put() bool {
 	return true
 }
 
-func (w *write) remove() { w.shard.remove(w.hash, w.record, w.at) }
+func (w *write) remove() {
+	w.shard.remove(w.hash, w.record, w.shard.index.placeOf(w.hash, w.at))
+}
 
 // prepare writes a large record, and refuses a value that is too long.
 func (w *write) prepare(key string) error {
@@ -116,10 +117,10 @@ func (w *write) prepare(key string) error {
 	if !counted && !w.store.holdsSingle(key, w.size) {
 		return nil // put will tell, if it comes to that
 	}
-	w.large = slices.Grow([]byte(nil), w.size)[:w.size]
-	writeRecord(w.large, w.store.namespace.name, key, w.value)
+	w.key = key
+	w.large = newRecord(w)
 	if w.extra = !counted; counted {
-		kv.bound.give(most - cap(w.large))
+		kv.bound.give(most - cap(w.large)*unit)
 	}
 	return nil
 }
@@ -129,6 +130,10 @@ func (s *store) holdsSingle(key string, size int) bool {
 	sh, hash := s.locate(key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	_, at := sh.find(hash, &s.namespace, key)
-	return at != 0 && sh.log.segments[at>>offsetBits].single && cap(sh.log.segments[at>>offsetBits].data) >= size
+	r, p := sh.find(hash, &s.namespace, key)
+	if r == nil {
+		return false
+	}
+	segment := &sh.log.segments[p.ref().segment()]
+	return segment.single && cap(segment.data)*unit >= size
 }

@@ -1,0 +1,145 @@
+package memory
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/zelt-go/kv/adaptor/driver"
+	"github.com/zelt-go/kv/internal/mutant"
+)
+
+// Readers without the lock, while writers delete, rewrite, and have segments cleaned, views renewed
+// and indexes resized: who is there is found, with a value that was written, and never an
+// older one than before; who is not there is not found.
+func TestReadersSeeWhatIsThere(t *testing.T) {
+	t.Parallel()
+	const stable, operations = 20, 20_000
+	ctx := context.Background()
+	s := openStore(t, Config{MaxBytes: 1 << 20}) // one shard: all meet
+	text := func(version int) []byte {
+		return []byte(`"` + strconv.Itoa(version) + strings.Repeat("x", version%50) + `"`)
+	}
+	version := func(text []byte) int {
+		n, err := strconv.Atoi(strings.TrimRight(strings.Trim(string(text), `"`), "x"))
+		if err != nil {
+			t.Errorf("nobody wrote %q", text)
+		}
+		return n
+	}
+	key := func(i int) string { return fmt.Sprint("stable/", i) }
+	for i := range stable {
+		require.NoError(t, s.Set(ctx, key(i), text(0), driver.NoTTL))
+	}
+	stop := make(chan struct{})
+	var readers, writers sync.WaitGroup
+	for reader := range 2 {
+		readers.Go(func() {
+			r := rand.New(rand.NewPCG(uint64(reader), 1))
+			var seen [stable]int
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				i := r.IntN(stable)
+				value, found, _ := s.Get(ctx, key(i))
+				if !found {
+					t.Errorf("%s was not found", key(i))
+					return
+				}
+				if now := version(value); now < seen[i] {
+					t.Errorf("version %d after %d", now, seen[i])
+					return
+				} else {
+					seen[i] = now
+				}
+				if found, _ := s.Has(ctx, "none"+key(i)); found {
+					t.Error("a key that nobody wrote was found")
+					return
+				}
+			}
+		})
+	}
+	for writer := range 2 {
+		writers.Go(func() {
+			r := rand.New(rand.NewPCG(uint64(writer), 2))
+			for n := range operations {
+				switch k := fmt.Sprint(writer, "/", r.IntN(500)); r.IntN(5) {
+				case 0:
+					assert.NoError(t, s.Del(ctx, k))
+				case 1: // only one writer writes a stable key: versions rise
+					assert.NoError(t, s.Set(ctx, key(2*r.IntN(stable/2)+writer), text(n), driver.NoTTL))
+				default:
+					assert.NoError(t, s.Set(ctx, k, text(n+r.IntN(1000)), driver.NoTTL))
+				}
+				if n%4000 == 3999 {
+					for i := range 500 {
+						assert.NoError(t, s.Del(ctx, fmt.Sprint(writer, "/", i)))
+					}
+				}
+			}
+		})
+	}
+	writers.Wait()
+	close(stop)
+	readers.Wait()
+	verify(t, s.kv)
+}
+
+// Who has loaded a slot, and is slow to look where it leads, finds the record of then, or none:
+// whatever was written meanwhile.
+func TestSlotsLeadToTheirRecords(t *testing.T) {
+	ctx := context.Background()
+	s := openStore(t, Config{MaxBytes: 1 << 20}) // one shard
+	r := rand.New(rand.NewPCG(1, 2))
+	key := func(i int) string { return fmt.Sprint("key/", i) }
+	for range 300 {
+		for range 200 {
+			i := r.IntN(200)
+			require.NoError(t, s.Set(ctx, key(i), make([]byte, 100+r.IntN(400)), driver.NoTTL))
+			require.NoError(t, s.Del(ctx, key(i*3%200)))
+		}
+		v := s.kv.shards[0].view.Load()
+		slots := map[string]ref{}
+		for i := range 200 {
+			if r, p := v.find(slotHash(s.hash(key(i))), &s.namespace, key(i)); r != nil {
+				slots[key(i)] = p.ref()
+			}
+		}
+		for range 200 {
+			i := r.IntN(200)
+			require.NoError(t, s.Set(ctx, key(i), make([]byte, 100+r.IntN(400)), driver.NoTTL))
+		}
+		for key, at := range slots {
+			r := v.at(at)
+			require.True(t, r == nil || s.namespace.holds(r, key))
+		}
+	}
+}
+
+// What readers rely on, broken one at a time.
+func TestReadersNeedTheirRules(t *testing.T) {
+	t.Parallel()
+	for bug, m := range map[string]struct{ file, old, new string }{
+		"a number comes back at once":             {"log.go", "l.retired = append(l.retired, number)", "l.unused = append(l.unused, number)"},
+		"numbers come back to old buckets":        {"log.go", "buckets: slices.Clone(v.buckets), segments: copyOf(v.segments, len(v.segments))", "buckets: v.buckets, segments: v.segments"},
+		"a record that was moved is not there":    {"store.go", "r == nil && p.bucket == nil", "r == nil && p.slot >= 0"},
+		"an unsealed text is read without a lock": {"store.go", "r.kind() >= sealed && s.isLive(r)", "s.isLive(r)"},
+		"a sealed text is overwritten":            {"record.go", "r.kind() == sealed || left < 0", "left < 0"},
+		"a search ends in its home bucket":        {"view.go", "if tags < passed {\n\t\t\treturn nil, place{}\n\t\t}\n\t\tif i", "if true {\n\t\t\treturn nil, place{}\n\t\t}\n\t\tif i"},
+	} {
+		t.Run(bug, func(t *testing.T) {
+			output, failed := mutant.Test(t, m.file, m.old, m.new, "-run", "^(TestReadersSeeWhatIsThere|TestSlotsLeadToTheirRecords)$", "-count", "40", "-failfast", ".")
+			assert.True(t, failed, "planted, and not found: %s\n%s", bug, output)
+		})
+	}
+}
