@@ -127,7 +127,7 @@ func TestSlotsLeadToTheirRecords(t *testing.T) {
 }
 
 // What readers rely on, broken one at a time.
-func TestReadersNeedTheirRules(t *testing.T) {
+func TestReadersFindBugs(t *testing.T) {
 	t.Parallel()
 	for bug, m := range map[string]struct{ file, old, new string }{
 		"a number comes back at once":             {"log.go", "l.retired = append(l.retired, number)", "l.unused = append(l.unused, number)"},
