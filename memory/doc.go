@@ -13,7 +13,7 @@
 //
 // A key's hash, seeded anew for each MemoryKV, chooses one of 64 shards (fewer for a MaxBytes
 // of less than 64 MiB). Each has a lock for writers and three parts, in which entries are bytes and
-// numbers: Go's collector has two pointers to follow per 32 KiB of them, or per large value.
+// numbers: Go's collector has one pointer to follow per 32 KiB of them, or per large value.
 //
 //	 hash of a key        index (view.go, index.go)     log (log.go)
 //	┌───────┬──────┐     ┌────────┬─────────────┐     ┌─────────────────────── segment 1 ─┐
@@ -36,7 +36,7 @@
 //
 // The log appends records to segments of at most 32 KiB. Space that is not used any more is
 // garbage, and a segment is cleaned, its live records put into another one, before the log grows while
-// an eighth of it is garbage, when removals leave more than half of it, and after a sweep. A
+// a twelfth of it is garbage, when removals leave more than half of it, and after a sweep. A
 // record of more than 4 KiB has a segment to itself, and never moves.
 //
 // Reads take no lock. They look at a view of the shard (view.go), in which all words that may change

@@ -7,19 +7,26 @@ import (
 )
 
 // A segment is a piece of memory without pointers that holds records, one behind the
-// other; or a single record, of more than maxSmall bytes when it was new.
+// other; or a single record, of more than maxSmall bytes when it was new. Where the memory is, its
+// view says: one pointer is enough for Go's collector to follow.
 type segment struct {
-	data    []uint64
-	end     uint16 // where the next record goes, in bytes
+	length  int    // in bytes; 0: there is no segment of this number
+	end     uint16 // where the next record goes
 	live    uint16 // bytes of the records before end that are not buried
 	single  bool
 	counted int // what the bound gets back for it
 }
 
-func (s *segment) len() int       { return len(s.data) * unit }
-func (s *segment) room() int      { return s.len() - int(s.end) }
-func (s *segment) garbage() int   { return int(s.end - s.live) }
-func (s *segment) first() *record { return (*record)(unsafe.Pointer(unsafe.SliceData(s.data))) }
+func (s *segment) room() int    { return s.length - int(s.end) }
+func (s *segment) garbage() int { return int(s.end - s.live) }
+
+// memory is memory for records, of so many bytes, a multiple of unit.
+type memory []uint64
+
+func newMemory(bytes int) memory { return slices.Grow(memory(nil), bytes/unit)[:bytes/unit] }
+
+func (m memory) first() *record { return (*record)(unsafe.Pointer(unsafe.SliceData(m))) }
+func (m memory) cost() int      { return cap(m) * unit }
 
 // ref is the place of a record: the number of its segment, and the offset in it in
 // units. 0 is no record. The top bit stays 0, to tell a ref from a bucket of the wheel.
@@ -60,10 +67,12 @@ type log struct {
 	moved func(r *record, from, to ref)
 }
 
-func (l *log) at(r ref) *record { return l.segments[r.segment()].first().plus(r) }
+func (l *log) first(number uint32) *record { return l.view.Load().segments[number].Load() }
+func (l *log) at(r ref) *record            { return l.first(r.segment()).plus(r) }
 
 // open adds a segment that the bound has counted. It returns 0 if there is no number for it.
-func (l *log) open(s segment) (number uint32) {
+func (l *log) open(m memory, s segment) (number uint32) {
+	s.length = len(m) * unit
 	if len(l.unused) == 0 && (len(l.retired) > len(l.segments)/2 || len(l.retired) > 0 && len(l.segments) == maxSegments) {
 		l.renew()
 	}
@@ -85,9 +94,9 @@ func (l *log) open(s segment) (number uint32) {
 		v = &view{buckets: v.buckets, segments: copyOf(v.segments, cap(l.segments))}
 		l.view.Store(v)
 	}
-	v.segments[number].Store(s.first())
+	v.segments[number].Store(m.first())
 	if !s.single {
-		l.held += s.len()
+		l.held += s.length
 		l.shared = append(l.shared, number)
 	}
 	return number
@@ -112,7 +121,7 @@ func (l *log) renew() {
 func (l *log) close(number uint32) {
 	s := &l.segments[number]
 	if !s.single {
-		l.held -= s.len()
+		l.held -= s.length
 		l.garbage -= s.garbage()
 		last := len(l.shared) - 1
 		l.shared[slices.Index(l.shared, number)] = l.shared[last]
@@ -166,10 +175,10 @@ func (l *log) take(size int) ref {
 // again and again.
 const slack = 8 << 10
 
-// makeRoom has a current segment that size fits into: one that was cleaned, once an
-// eighth of the log is garbage; a new one; or, at the bound, any that has the room.
+// makeRoom has a current segment that size fits into: one that was cleaned, once a
+// twelfth of the log is garbage; a new one; or, at the bound, any that has the room.
 func (l *log) makeRoom(size int) bool {
-	for l.garbage > max(l.held/8, slack) && l.clean(l.dirtiest()) {
+	for l.garbage > max(l.held/12, slack) && l.clean(l.dirtiest()) {
 		if l.fits(size) {
 			return true
 		}
@@ -199,7 +208,7 @@ func (l *log) grow(size int) bool {
 			return false
 		}
 	}
-	number := l.open(segment{data: make([]uint64, length/unit), counted: length + segmentCost})
+	number := l.open(newMemory(length), segment{counted: length + segmentCost})
 	if number == 0 {
 		l.bound.give(length + segmentCost)
 		return false
@@ -210,11 +219,11 @@ func (l *log) grow(size int) bool {
 
 // adopt opens a segment for a large record, which the bound has counted, and returns
 // its place, or 0 if that can't be.
-func (l *log) adopt(data []uint64) ref {
+func (l *log) adopt(m memory) ref {
 	if !l.bound.take(segmentCost) {
 		return 0
 	}
-	number := l.open(segment{data: data, single: true, counted: cap(data)*unit + segmentCost})
+	number := l.open(m, segment{single: true, counted: m.cost() + segmentCost})
 	if number == 0 {
 		l.bound.give(segmentCost)
 	}
@@ -230,7 +239,7 @@ func (l *log) bury(at ref) {
 		return
 	}
 	l.spend(s, l.at(at))
-	if s.live == 0 && (number != l.current || s.len() > max(keptEmpty, l.held/2)) {
+	if s.live == 0 && (number != l.current || s.length > max(keptEmpty, l.held/2)) {
 		l.close(number)
 	}
 }
@@ -249,19 +258,17 @@ const keptEmpty = 4 << 10
 
 // exchange puts a record that the bound has not counted into the place of a single one, if
 // it takes no more memory. It is for the bound, which has no room for both.
-func (l *log) exchange(at ref, data []uint64) bool {
+func (l *log) exchange(at ref, m memory) bool {
 	s := &l.segments[at.segment()]
-	if !s.single || cap(data) > cap(s.data) {
+	saved := s.counted - m.cost() - segmentCost
+	if !s.single || saved < 0 {
 		return false
 	}
-	before := s.first()
-	s.data = data
-	counted := cap(data)*unit + segmentCost
-	l.bound.give(s.counted - counted)
-	s.counted = counted
-	r := s.first()
+	before, r := l.at(at), m.first()
 	r.deadline, r.next, r.prev = before.deadline, before.next, before.prev
 	l.view.Load().segments[at.segment()].Store(r)
+	s.length, s.counted = len(m)*unit, s.counted-saved
+	l.bound.give(saved)
 	return true
 }
 
@@ -279,9 +286,9 @@ func (l *log) dirtiest() (number uint32) {
 // clean moves the live records of a segment into the current one, as long as they fit, the
 // others as rewrite does, and closes it. It reports whether it could.
 func (l *log) clean(number uint32) bool {
-	s := &l.segments[number]
+	s, first := &l.segments[number], l.first(number)
 	for offset, size := 0, 0; offset < int(s.end); offset += size {
-		r := s.first().plus(refTo(0, offset))
+		r := first.plus(refTo(0, offset))
 		if size = r.size(); r.isBuried() {
 			continue
 		}
@@ -297,7 +304,8 @@ func (l *log) clean(number uint32) bool {
 // rewrite moves the live records of a segment, but one, into a new segment that is as long, and is
 // counted in its stead. That becomes the current one.
 func (l *log) rewrite(number uint32, but ref) bool {
-	fresh := l.open(segment{data: make([]uint64, len(l.segments[number].data))})
+	first := l.first(number)
+	fresh := l.open(newMemory(l.segments[number].length), segment{})
 	if fresh == 0 {
 		return false
 	}
@@ -305,12 +313,12 @@ func (l *log) rewrite(number uint32, but ref) bool {
 	l.segments[fresh].counted, s.counted = s.counted, 0
 	l.turnTo(fresh)
 	for offset, size := 0, 0; offset < int(s.end); offset += size {
-		r := s.first().plus(refTo(0, offset))
+		r := first.plus(refTo(0, offset))
 		if size = r.size(); !r.isBuried() && refTo(number, offset) != but {
 			l.move(s, r, refTo(number, offset))
 		}
 	}
-	if s.live == 0 && s.data != nil {
+	if s.live == 0 && s.length != 0 {
 		l.close(number)
 	}
 	return true

@@ -2,10 +2,8 @@ package memory
 
 import (
 	"math"
-	"slices"
 	"sync/atomic"
 	"time"
-	"unsafe"
 
 	"github.com/zelt-go/kv/adaptor/driver"
 )
@@ -134,15 +132,15 @@ func (s *shard) add(w *write) (*record, ref) {
 
 // exchange is replace where there is no room for old and new: see log.exchange.
 func (s *shard) exchange(w *write) bool {
-	data := w.large
+	m := w.large
 	if w.size <= maxSmall {
-		data = newRecord(w)
+		m = newRecord(w)
 	}
-	if data == nil || !s.log.exchange(w.at, data) {
+	if m == nil || !s.log.exchange(w.at, m) {
 		return false
 	}
 	if w.large != nil && !w.extra {
-		s.kv.bound.give(cap(w.large) * unit) // it was counted as one more
+		s.kv.bound.give(w.large.cost()) // it was counted as one more
 	}
 	w.record, w.large = s.log.at(w.at), nil
 	return true
@@ -150,10 +148,10 @@ func (s *shard) exchange(w *write) bool {
 
 // newRecord makes the record of a write in memory of its own, sealed, so that nobody copies a long
 // text with the lock.
-func newRecord(w *write) []uint64 {
-	data := slices.Grow([]uint64(nil), w.size/unit)[:w.size/unit]
-	(*record)(unsafe.Pointer(unsafe.SliceData(data))).write(w.store.namespace.name, w.key, w.value, sealed)
-	return data
+func newRecord(w *write) memory {
+	m := newMemory(w.size)
+	m.first().write(w.store.namespace.name, w.key, w.value, sealed)
+	return m
 }
 
 // growIndex has room in the index for another entry. At the bound a dense one has to do.

@@ -26,7 +26,7 @@ type write struct {
 	hash   uint32 // of the key, for the index
 	value  value
 	size   int           // of the record of value
-	large  []uint64      // that record if it is longer than maxSmall, written before the lock
+	large  memory        // that record if it is longer than maxSmall, written before the lock
 	extra  bool          // large has not been counted: it can only be exchanged for one that is there
 	ttl    time.Duration // a driver's
 	clock  clock
@@ -57,7 +57,7 @@ func (w *write) begin(s *store, key string, v value, ttl time.Duration) bool {
 func (w *write) end() {
 	w.unlock()
 	if w.large != nil && !w.extra {
-		w.store.kv.bound.give(cap(w.large) * unit)
+		w.store.kv.bound.give(w.large.cost())
 	}
 	w.large, w.extra = nil, false
 	if w.ended = w.err != w.store.kv.bound.full; !w.ended {
@@ -120,7 +120,7 @@ func (w *write) prepare(key string) error {
 	w.key = key
 	w.large = newRecord(w)
 	if w.extra = !counted; counted {
-		kv.bound.give(most - cap(w.large)*unit)
+		kv.bound.give(most - w.large.cost())
 	}
 	return nil
 }
@@ -135,5 +135,5 @@ func (s *store) holdsSingle(key string, size int) bool {
 		return false
 	}
 	segment := &sh.log.segments[p.ref().segment()]
-	return segment.single && cap(segment.data)*unit >= size
+	return segment.single && segment.counted >= size
 }
