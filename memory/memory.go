@@ -14,16 +14,16 @@ import (
 // MemoryKV is an [adaptor.AtomicKVAdaptor] in memory. It is made by [New], and may
 // be used by many goroutines at once.
 type MemoryKV struct {
-	config    Config
-	adaptor   adaptor.AtomicKVAdaptor
-	shards    []shard // a power of two of them
-	bound     bound
-	due       due
-	reads     tally
+	shards    []shard      // a power of two of them
 	keys      maphash.Seed // of the hashes of keys, and of namespaces: two, or a key that
 	names     maphash.Seed // is its namespace's name would cancel it out
 	epoch     time.Time    // deadlines are nanoseconds since then, on the monotonic clock
+	config    Config
+	adaptor   adaptor.AtomicKVAdaptor
+	bound     bound
+	due       due
 	collector collector
+	reads     tally
 }
 
 var _ adaptor.AtomicKVAdaptor = (*MemoryKV)(nil)

@@ -27,16 +27,20 @@ func newNamespace(name string, hash uint64) namespace {
 
 // holds reports whether r is the record of key in n.
 func (n *namespace) holds(r *record, key string) bool {
-	return r.keyBytes() == len(n.name)+len(key) && r.start&n.mask == n.word &&
-		string(r.bytes(header+len(n.name), len(key))) == key &&
+	return n.may(r, key) && string(r.bytes(header+len(n.name), len(key))) == key &&
 		(len(n.name) <= unit || string(r.bytes(header, len(n.name))) == n.name)
 }
 
-// holdsAtOnce is holds without a call, for a key of 8 to 16 bytes, as most are, in a namespace of no
-// more than 8. It is false for others.
+// may reports whether r may be the record of key in n, by its length and its first bytes.
+func (n *namespace) may(r *record, key string) bool {
+	return r.keyBytes() == len(n.name)+len(key) && r.start&n.mask == n.word
+}
+
+// holdsAtOnce is holds of a record that may be it, without a call, for a key of 8 to 16 bytes, as
+// most are, in a namespace of no more than 8. It is false for others.
 func (n *namespace) holdsAtOnce(r *record, key string) bool {
 	last := len(key) - unit
-	if uint(last) > unit || len(n.name) > unit || r.keyBytes() != len(n.name)+len(key) || r.start&n.mask != n.word {
+	if uint(last) > unit || len(n.name) > unit {
 		return false
 	}
 	there, sought := unsafe.Add(unsafe.Pointer(r), header+len(n.name)), unsafe.Pointer(unsafe.StringData(key))

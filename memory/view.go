@@ -85,7 +85,7 @@ func (v *view) find(hash uint32, n *namespace, key string) (*record, place) {
 		at := slotAt(m)
 		slot := atomic.LoadUint64(&b.slots[at])
 		if uint32(slot>>32) == hash {
-			if r := v.at(ref(slot)); r != nil && n.holdsAtOnce(r, key) {
+			if r := v.at(ref(slot)); r != nil && n.may(r, key) && n.holdsAtOnce(r, key) {
 				return r, place{b, at}
 			}
 		}
