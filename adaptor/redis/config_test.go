@@ -1,13 +1,9 @@
 package redis_test
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -72,36 +68,4 @@ func TestPasswordsAreNotPrinted(t *testing.T) {
 	}
 	assert.NotContains(t, log.String(), "secret")
 	assert.Contains(t, log.String(), "redis.RedisKV(h:6379)")
-}
-
-// fakeServer answers each command with the same text.
-func fakeServer(t *testing.T, answer string) (addr string) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	done := make(chan struct{})
-	t.Cleanup(func() {
-		_ = l.Close()
-		<-done
-	})
-	go func() {
-		defer close(done)
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			r := bufio.NewReader(conn)
-			for {
-				line, err := r.ReadString('\n')
-				if err != nil {
-					break
-				}
-				if strings.HasPrefix(line, "*") {
-					_, _ = io.WriteString(conn, answer)
-				}
-			}
-			_ = conn.Close()
-		}
-	}()
-	return l.Addr().String()
 }

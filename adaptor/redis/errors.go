@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"regexp"
 	"strings"
 	"syscall"
 
@@ -28,7 +29,15 @@ var (
 // reply's first word only, since the rest may quote keys and values.
 func refusal(reply *rueidis.RedisError) error {
 	text := reply.Error() // without "ERR", which the client takes away
+	inScript := byScript.FindString(text)
+	text = text[len(inScript):]
 	code, _, _ := strings.Cut(text, " ")
+	switch {
+	case inScript != "" && strings.HasPrefix(text, "The user executing the script can't"):
+		code = "NOPERM"
+	case inScript != "" && strings.Contains(text, "the cluster is down"):
+		code = "CLUSTERDOWN"
+	}
 	switch {
 	case code == "WRONGTYPE":
 		return notAllowed(reply, "the key holds another type than text (WRONGTYPE)")
@@ -51,6 +60,10 @@ func refusal(reply *rueidis.RedisError) error {
 	}
 	return driver.Reason(reply, "the server refused with "+code)
 }
+
+// byScript is what Redis 6.2 puts before an error that a command in a script had; later versions
+// put nothing there.
+var byScript = regexp.MustCompile(`^(?:Error running script \(call to f_[0-9a-f]{40}\): )?@user_script: ?[0-9]+: -?(?:ERR )?`)
 
 // isCode reports whether word is as Redis begins its errors.
 func isCode(word string) bool {

@@ -1,0 +1,107 @@
+package redis_test
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/zelt-go/kv/adaptor"
+	"github.com/zelt-go/kv/adaptor/redis"
+)
+
+// What a command in a script fails with, as Redis 6.2.9 words it: there, the code is behind a place
+// in the script.
+func TestErrorsOfScripts(t *testing.T) {
+	const failed, invalid = adaptor.CodeStoreOperationFailed, adaptor.CodeInvalidValue
+	for _, tt := range []struct {
+		reply string
+		code  adaptor.Code
+		want  string
+	}{
+		{"@user_script: 13: -OOM command not allowed when used memory > 'maxmemory'.", failed, "the server refused with OOM: its maxmemory is reached"},
+		{"@user_script: 6: -READONLY You can't write against a read only replica.", failed, "the server refused with READONLY: it is a replica; the stores need the primary"},
+		{"@user_script: 13: -NOREPLICAS Not enough good replicas to write.", failed, "the server refused with NOREPLICAS: fewer replicas are connected than its min-replicas-to-write"},
+		{"@user_script: 13: -MISCONF Errors writing to the AOF file: secret", failed, "the server refused with MISCONF: it can't save to disk and is set to stop writes then"},
+		{"@user_script: 13: The user executing the script can't run this command or subcommand", failed, "the server refused with NOPERM: its ACL does not permit this user the command or the key"},
+		{"@user_script: 2: The user executing the script can't access at least one of the keys mentioned in the command arguments", failed, "the server refused with NOPERM: its ACL does not permit this user the command or the key"},
+		{"@user_script: 2: Script attempted to execute a command while the cluster is down", failed, "the server refused with CLUSTERDOWN: its cluster has no primary for this key"},
+		{"@user_script: 2: Script attempted to access a non local key in a cluster node", failed, "the server refused with ERR"},
+		{"ERR Error running script (call to f_e4b630ca3f4eca507701b11eb4f233603551fa65): @user_script:1: ERR value is not an integer or out of range", invalid, "the stored value is not a plain integer"},
+		{"ERR Error running script (call to f_e4b630ca3f4eca507701b11eb4f233603551fa65): @user_script:1: ERR increment or decrement would overflow", invalid, "the sum is beyond the range of int64"},
+		{"ERR Error running script (call to f_d3c21d0c2b9ca22f82737626a27bcaf5d288f99f): @user_script:1: WRONGTYPE Operation against a key holding the wrong kind of value", invalid, "the key holds another type than text (WRONGTYPE)"},
+		{"ERR Error running script (call to f_e4b630ca3f4eca507701b11eb4f233603551fa65): @user_script:1: @user_script: 1: secret", failed, "the server refused with ERR"},
+		{"ERR secret @user_script: 1: -OOM secret", failed, "the server refused with ERR"},
+	} {
+		addr := fakeServer(t, "6.2.9", func(command string) string {
+			if command == "EVALSHA" {
+				return "-" + tt.reply + "\r\n"
+			}
+			return "+OK\r\n"
+		})
+		store := open(t, start(t, redis.Config{URL: "redis://" + addr}), "ns")
+		_, err := store.Incr(ctx, "k", 1)
+		assert.EqualError(t, err, `kv: Incr in namespace "ns": `+string(tt.code)+": "+tt.want, tt.reply)
+		assert.False(t, adaptor.OutcomeUnknown(err))
+	}
+}
+
+// fakeServer answers HELLO as a primary of the version does, and each other command with answer's
+// text.
+func fakeServer(t *testing.T, version string, answer func(command string) string) (addr string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	done := make(chan struct{})
+	t.Cleanup(func() {
+		_ = l.Close()
+		<-done
+	})
+	hello := "%7\r\n+server\r\n+redis\r\n+version\r\n+" + version + "\r\n+proto\r\n:3\r\n+id\r\n:1\r\n+mode\r\n+standalone\r\n+role\r\n+master\r\n+modules\r\n*0\r\n"
+	serve := func(conn net.Conn) {
+		defer conn.Close()
+		r := bufio.NewReader(conn)
+		for {
+			line, err := r.ReadString('\n') // *, and how many words
+			if err != nil {
+				return
+			}
+			n, _ := strconv.Atoi(strings.TrimSpace(line[1:]))
+			var words []string
+			for range n {
+				line, err := r.ReadString('\n') // $, and how many bytes
+				if err != nil {
+					return
+				}
+				size, _ := strconv.Atoi(strings.TrimSpace(line[1:]))
+				word := make([]byte, size+2)
+				if _, err := io.ReadFull(r, word); err != nil {
+					return
+				}
+				words = append(words, string(word[:size]))
+			}
+			text := hello
+			if words[0] != "HELLO" {
+				text = answer(words[0])
+			}
+			if _, err := io.WriteString(conn, text); err != nil {
+				return
+			}
+		}
+	}
+	go func() {
+		defer close(done)
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			serve(conn)
+		}
+	}()
+	return l.Addr().String()
+}
