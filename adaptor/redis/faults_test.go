@@ -248,18 +248,9 @@ func TestCallsEndInTime(t *testing.T) {
 					}
 				})
 			}
-			// How late contexts are by themselves, while the machine does all this.
-			var own []time.Duration
-			for time.Now().Before(stop) {
-				begin := time.Now()
-				c, cancel := context.WithTimeout(ctx, 5*time.Millisecond)
-				<-c.Done()
-				cancel()
-				own = append(own, time.Since(begin)-5*time.Millisecond)
-			}
+			machine := ownOverrun(stop) // a moment that stops the process makes all 64 goroutines late
 			wg.Wait()
 			require.Greater(t, len(overruns), 300)
-			machine := slices.Max(own) // a moment that stops the process makes all 64 goroutines late
 			slices.Sort(overruns)
 			p99, worst := overruns[len(overruns)*99/100], overruns[len(overruns)-1]
 			t.Logf("%d calls ended by their contexts, late by p50 %v, p99 %v, at most %v; a bare context by %v at most", len(overruns), overruns[len(overruns)/2], p99, worst, machine)
@@ -267,6 +258,95 @@ func TestCallsEndInTime(t *testing.T) {
 			assert.LessOrEqual(t, worst, overrunMax)
 		})
 	}
+}
+
+// More callers than places in the pipeline, and a server that answers them one by one: each call
+// still ends when its context does, and says what became of it.
+func TestFullPipeline(t *testing.T) {
+	const pipeline, callers, answer = 256, 1000, 14 // bytes
+	s := redistest.Start(t)
+	p := redistest.StartProxy(t, s.Addr)
+	store := open(t, start(t, redis.Config{URL: p.URL(), Pipeline: pipeline}), "ns")
+	_, err := store.Incr(ctx, "warm", 1)
+	require.NoError(t, err)
+	p.Trickle(answer, 2*time.Millisecond)
+	type call struct {
+		key   string
+		err   error
+		early bool
+		late  time.Duration
+		bare  time.Duration // how late a goroutine was that waited for the same context alone
+	}
+	var calls [callers][]call
+	stop := time.Now().Add(3 * time.Second)
+	var wg sync.WaitGroup
+	for g := range callers {
+		wg.Go(func() {
+			for i := 0; time.Now().Before(stop); i++ {
+				limit := time.Duration(20+rand.IntN(80)) * time.Millisecond
+				if g%2 == 0 { // patient ones, so that there are answers
+					limit += 2 * time.Second
+				}
+				c, cancel := context.WithTimeout(ctx, limit)
+				key := fmt.Sprint(g, "/", i)
+				begin := time.Now()
+				bare := make(chan time.Duration, 1)
+				forget := context.AfterFunc(c, func() { bare <- time.Since(begin) - limit })
+				_, err := store.Incr(c, key, 1)
+				n := call{key: key, err: err, early: c.Err() == nil, late: time.Since(begin) - limit}
+				if !forget() {
+					n.bare = <-bare
+				}
+				cancel()
+				calls[g] = append(calls[g], n)
+			}
+		})
+	}
+	wg.Wait()
+	p.Trickle(64<<10, 0)
+	require.Eventually(t, func() bool { return failed(store.Has(ctx, "warm")) == nil }, 10*time.Second, time.Millisecond)
+	var overruns, bare []time.Duration
+	acked, unknown, refused := 0, 0, 0
+	for _, c := range slices.Concat(calls[:]...) {
+		applied := s.Do("GET", "ns:"+c.key)
+		switch {
+		case c.err == nil:
+			acked++
+			require.Equal(t, "1", applied, "an acknowledged call")
+			continue
+		case adaptor.OutcomeUnknown(c.err):
+			unknown++
+			require.Contains(t, []string{"1", "(nil)"}, applied, "a call of unknown outcome")
+		default:
+			refused++
+			require.Equal(t, "(nil)", applied, "a call that said that it was not applied: %v", c.err)
+		}
+		require.ErrorIs(t, c.err, context.DeadlineExceeded)
+		require.False(t, c.early, "ended before its context: %v", c.err)
+		overruns, bare = append(overruns, c.late), append(bare, c.bare)
+	}
+	slices.Sort(overruns)
+	slices.Sort(bare)
+	at := len(overruns) * 99 / 100
+	t.Logf("%d calls acknowledged, %d of unknown outcome, %d surely not applied; late by p50 %v, p99 %v, at most %v; bare contexts by p99 %v, at most %v",
+		acked, unknown, refused, overruns[len(overruns)/2], overruns[at], slices.Max(overruns), bare[at], slices.Max(bare))
+	assert.Greater(t, acked, 100, "or the test shows nothing")
+	assert.Greater(t, unknown, 100, "or the test shows nothing")
+	assert.NotZero(t, refused, "or the test shows nothing")
+	assert.LessOrEqual(t, overruns[at], overrunP99+slices.Max(bare))
+	assert.LessOrEqual(t, slices.Max(overruns), overrunMax)
+}
+
+// ownOverrun is how late contexts are by themselves, at most, while the machine does all this.
+func ownOverrun(until time.Time) (most time.Duration) {
+	for time.Now().Before(until) {
+		begin := time.Now()
+		c, cancel := context.WithTimeout(ctx, 5*time.Millisecond)
+		<-c.Done()
+		cancel()
+		most = max(most, time.Since(begin)-5*time.Millisecond)
+	}
+	return most
 }
 
 // The server goes and comes back: meanwhile calls fail soon, surely without effect, and then it

@@ -31,6 +31,7 @@ type Proxy struct {
 	mu    sync.Mutex
 	fault Fault
 	delay time.Duration
+	piece int // of an answer, in bytes
 	conns map[net.Conn]struct{}
 }
 
@@ -41,7 +42,7 @@ func StartProxy(t testing.TB, target string) *Proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Proxy{Addr: l.Addr().String(), target: target, listener: l, conns: map[net.Conn]struct{}{}}
+	p := &Proxy{Addr: l.Addr().String(), target: target, listener: l, piece: mostPiece, conns: map[net.Conn]struct{}{}}
 	p.wg.Go(p.accept)
 	t.Cleanup(func() {
 		_ = l.Close()
@@ -72,6 +73,16 @@ func (p *Proxy) Delay(d time.Duration) {
 	defer p.mu.Unlock()
 	p.delay = d
 }
+
+// Trickle has the proxy pass answers n bytes at a time, and hold back each of these pieces for d: a
+// server that is slow to answer, one call after the other.
+func (p *Proxy) Trickle(n int, d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.piece, p.delay = n, d
+}
+
+const mostPiece = 64 << 10
 
 func (p *Proxy) accept() {
 	for {
@@ -107,9 +118,13 @@ func (p *Proxy) serve(client net.Conn) {
 
 // copy copies pieces, of answers or of requests, until one end is closed.
 func (p *Proxy) copy(to, from net.Conn, answers bool) {
-	buffer := make([]byte, 64<<10)
+	buffer := make([]byte, mostPiece)
 	for {
-		n, err := from.Read(buffer)
+		piece := buffer
+		if answers {
+			piece = buffer[:p.size()]
+		}
+		n, err := from.Read(piece)
 		if n > 0 {
 			fault, delay := p.next(answers)
 			if answers {
@@ -133,6 +148,12 @@ func (p *Proxy) copy(to, from net.Conn, answers bool) {
 			return
 		}
 	}
+}
+
+func (p *Proxy) size() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.piece
 }
 
 // next is what to do with a piece.
