@@ -105,7 +105,7 @@ func (l *link) unanswered(ctx context.Context, err error) error {
 	case l.life.Err() != nil:
 		err = driver.Reason(err, "the RedisKV was stopped before the answer came")
 	default:
-		err = driver.Reason(err, "the connection to "+l.address+" was lost: "+kindOf(err))
+		err = driver.Reason(err, "the connection to "+l.peer()+" was lost: "+kindOf(err))
 	}
 	return driver.Unknown(err)
 }
@@ -134,6 +134,9 @@ func (e *dialError) reason() error { return driver.Reason(e, e.Error()) }
 
 // kindOf says what happened to a connection, in words that quote nothing but the network.
 func kindOf(err error) string {
+	if reason := driver.ReasonOf(err); reason != "" {
+		return reason
+	}
 	var dns *net.DNSError
 	var number syscall.Errno
 	var certificate *tls.CertificateVerificationError
@@ -156,6 +159,8 @@ func kindOf(err error) string {
 		err = inner
 	}
 	switch text := err.Error(); text {
+	case errReplica.Error():
+		return "the server is a replica now"
 	case "EOF", "unexpected EOF":
 		return "closed by the other side"
 	default:

@@ -38,8 +38,8 @@ func TestErrorsOfScripts(t *testing.T) {
 		{"ERR Error running script (call to f_e4b630ca3f4eca507701b11eb4f233603551fa65): @user_script:1: @user_script: 1: secret", failed, "the server refused with ERR"},
 		{"ERR secret @user_script: 1: -OOM secret", failed, "the server refused with ERR"},
 	} {
-		addr := fakeServer(t, "6.2.9", func(command string) string {
-			if command == "EVALSHA" {
+		addr := fakeServer(t, "6.2.9", func(words []string) string {
+			if words[0] == "EVALSHA" {
 				return "-" + tt.reply + "\r\n"
 			}
 			return "+OK\r\n"
@@ -53,7 +53,7 @@ func TestErrorsOfScripts(t *testing.T) {
 
 // fakeServer answers HELLO as a primary of the version does, and each other command with answer's
 // text.
-func fakeServer(t *testing.T, version string, answer func(command string) string) (addr string) {
+func fakeServer(t *testing.T, version string, answer func(words []string) string) (addr string) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	done := make(chan struct{})
@@ -86,7 +86,7 @@ func fakeServer(t *testing.T, version string, answer func(command string) string
 			}
 			text := hello
 			if words[0] != "HELLO" {
-				text = answer(words[0])
+				text = answer(words)
 			}
 			if _, err := io.WriteString(conn, text); err != nil {
 				return

@@ -94,7 +94,7 @@ func TestStartFails(t *testing.T) {
 	replica := redistest.Start(t, "--replicaof", host, port)
 	gone := redistest.Start(t)
 	gone.Kill()
-	old := fakeServer(t, "6.0.16", func(string) string { return "+OK\r\n" })
+	old := fakeServer(t, "6.0.16", func([]string) string { return "+OK\r\n" })
 	for _, tt := range []struct {
 		url  string
 		want string

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -40,7 +41,8 @@ type link struct {
 	end    context.CancelFunc
 	places chan struct{} // for them
 
-	dials bool // the client is ours
+	dials bool   // the client is ours
+	watch *watch // of Sentinel
 }
 
 // pingEvery is how often the client pings a server that has nothing to say.
@@ -59,10 +61,8 @@ func (t topology) silence(timeout time.Duration) time.Duration {
 	return time.Second
 }
 
-// topologyRefresh is how often Sentinels or a Cluster are asked who is the primary, beside what they
-// tell by themselves, which may be lost. Sentinels should not be asked much more often: an answer
-// that still names a server which hangs keeps the client busy with that one.
-const topologyRefresh = 5 * time.Second
+// shardsRefresh is how often a Cluster is asked who its primaries are, beside what it tells by itself.
+const shardsRefresh = 5 * time.Second
 
 func newLink(config Config, address string) *link {
 	places := 1 << config.pipelineScale()
@@ -82,14 +82,34 @@ func (l *link) connect(ctx context.Context, config Config, s server) error {
 	l.dials = true
 	silence := s.topology.silence(config.Timeout)
 	l.deadAfter = pingEvery + silence + time.Second
+	dialer := net.Dialer{Timeout: silence, KeepAlive: pingEvery}
+	if s.topology == sentinel {
+		l.watch = newWatch(l.life, s.masterSet, s.addresses, rueidis.ClientOption{
+			ForceSingleClient: true,
+			DialCtxFn: func(ctx context.Context, address string, dialer *net.Dialer, config *tls.Config) (net.Conn, error) {
+				return open(ctx, l.life, address, dialer, config)
+			},
+			Dialer:              dialer,
+			ConnWriteTimeout:    silence,
+			TLSConfig:           s.tls,
+			Username:            config.SentinelUsername,
+			Password:            config.SentinelPassword,
+			PipelineMultiplex:   -1,
+			DisableRetry:        true,
+			DisableCache:        true,
+			RingScaleEachConn:   3,
+			ReadBufferEachConn:  leastBuffer,
+			WriteBufferEachConn: leastBuffer,
+		})
+	}
 	made := make(chan error, 1)
 	go func() {
 		var err error
 		l.client, err = rueidis.NewClient(rueidis.ClientOption{
 			InitAddress:         s.addresses,
-			ForceSingleClient:   s.topology == single,
+			ForceSingleClient:   s.topology != cluster, // of Sentinel, dial knows the primary
 			DialCtxFn:           l.dial,
-			Dialer:              net.Dialer{Timeout: silence, KeepAlive: pingEvery},
+			Dialer:              dialer,
 			ConnWriteTimeout:    silence,
 			TLSConfig:           s.tls,
 			Username:            s.username,
@@ -102,15 +122,7 @@ func (l *link) connect(ctx context.Context, config Config, s server) error {
 			RingScaleEachConn:   config.pipelineScale(),
 			ReadBufferEachConn:  config.Buffer,
 			WriteBufferEachConn: config.Buffer,
-			Sentinel: rueidis.SentinelOption{
-				MasterSet:               s.masterSet,
-				Dialer:                  net.Dialer{Timeout: silence, KeepAlive: pingEvery},
-				TLSConfig:               s.tls,
-				Username:                config.SentinelUsername,
-				Password:                config.SentinelPassword,
-				TopologyRefreshInterval: topologyRefresh,
-			},
-			ClusterOption: rueidis.ClusterOption{ShardsRefreshInterval: topologyRefresh},
+			ClusterOption:       rueidis.ClusterOption{ShardsRefreshInterval: shardsRefresh},
 		})
 		made <- err
 	}()
@@ -143,6 +155,9 @@ func (l *link) close(ctx context.Context) error {
 			time.Sleep(time.Millisecond)
 		}
 		l.end()
+		if l.watch != nil {
+			l.watch.wg.Wait()
+		}
 	}()
 	select {
 	case <-done:
@@ -186,6 +201,16 @@ func (l *link) call(ctx context.Context, cmd rueidis.Completed) (rueidis.RedisMe
 		l.hear(false)
 		return message, l.unanswered(ctx, err)
 	}
+}
+
+// peer is what errors call the server.
+func (l *link) peer() string {
+	if l.watch != nil {
+		l.watch.mu.Lock()
+		defer l.watch.mu.Unlock()
+		return "the primary at " + l.watch.primary
+	}
+	return l.address
 }
 
 func (l *link) hear(answer bool) {
@@ -249,7 +274,7 @@ func (l *link) send(ctx context.Context, cmd rueidis.Completed) (result rueidis.
 	case <-ctx.Done():
 		if p.state.CompareAndSwap(isWaiting, isAbandoned) {
 			l.hear(false)
-			return failed(l.ended(ctx, "no connection to "+l.address+" yet"))
+			return failed(l.ended(ctx, "no connection to "+l.peer()+" yet"))
 		}
 		return rueidis.NewResult(rueidis.RedisMessage{}, ctx.Err()), true
 	}
@@ -345,9 +370,36 @@ func (l *link) dial(ctx context.Context, address string, dialer *net.Dialer, con
 		}
 		return nil, errNoConnection
 	}
+	conn, err := l.reach(ctx, address, dialer, config)
+	if err != nil {
+		l.dialing.Add(-1)
+		return nil, err
+	}
+	return &connection{Conn: conn, link: l}, nil
+}
+
+// reach makes a connection to address, or to the primary that the Sentinels name.
+func (l *link) reach(ctx context.Context, address string, dialer *net.Dialer, config *tls.Config) (net.Conn, error) {
+	if l.watch == nil {
+		return open(ctx, l.life, address, dialer, config)
+	}
+	for {
+		address, term, err := l.watch.now(ctx)
+		if err != nil {
+			return nil, err
+		}
+		conn, err := open(ctx, term, address, dialer, config)
+		if term.Err() == nil || l.life.Err() != nil {
+			return conn, err
+		} // there is another primary by now
+	}
+}
+
+// open makes a connection which ends with life.
+func open(ctx, life context.Context, address string, dialer *net.Dialer, config *tls.Config) (net.Conn, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(l.life, cancel)()
+	defer context.AfterFunc(life, cancel)()
 	network := "tcp"
 	if address != "" && address[0] == '/' {
 		network = "unix"
@@ -360,29 +412,39 @@ func (l *link) dial(ctx context.Context, address string, dialer *net.Dialer, con
 		conn, err = dialer.DialContext(ctx, network, address)
 	}
 	if err != nil {
-		l.dialing.Add(-1)
 		return nil, &dialError{address, err}
 	}
-	forget := context.AfterFunc(l.life, func() { _ = conn.Close() })
-	return &connection{Conn: conn, link: l, forget: forget}, nil
+	return &mortal{conn, context.AfterFunc(life, func() { _ = conn.Close() })}, nil
+}
+
+// mortal is a connection that something ends when its time is over, and which forgets that when it is closed.
+type mortal struct {
+	net.Conn
+	forget func() bool
+}
+
+func (m *mortal) Close() error {
+	m.forget()
+	return m.Conn.Close()
 }
 
 // A connection is being made until it first hears of the server, or is closed.
 type connection struct {
 	net.Conn
-	link   *link
-	forget func() bool
-	made   atomic.Bool
+	link *link
+	made atomic.Bool
 }
 
 func (c *connection) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
+	if c.link.watch != nil && !c.made.Load() && bytes.Contains(b[:n], saysReplica) {
+		n, err = 0, errReplica
+	}
 	c.done()
 	return n, err
 }
 
 func (c *connection) Close() error {
-	c.forget()
 	c.done()
 	return c.Conn.Close()
 }

@@ -1,0 +1,115 @@
+package redis_test
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/zelt-go/kv/adaptor/redis"
+	"github.com/zelt-go/kv/internal/redistest"
+)
+
+// A fakeSentinel names a primary, and of which epoch that is.
+type fakeSentinel struct {
+	addr  string
+	names atomic.Pointer[named]
+}
+
+type named struct {
+	primary string
+	epoch   int
+}
+
+func startFakeSentinel(t *testing.T, primary string, epoch int) *fakeSentinel {
+	f := &fakeSentinel{}
+	f.name(primary, epoch)
+	f.addr = fakeServer(t, "7.0.0", func(words []string) string {
+		n := f.names.Load()
+		host, port, _ := strings.Cut(n.primary, ":")
+		switch {
+		case words[0] != "SENTINEL":
+			return "+OK\r\n"
+		case n.primary == "":
+			return "-ERR no\r\n"
+		case words[1] == "MASTER":
+			return fmt.Sprintf("%%1\r\n+config-epoch\r\n+%d\r\n", n.epoch)
+		case words[1] == "GET-MASTER-ADDR-BY-NAME":
+			return fmt.Sprintf("*2\r\n+%s\r\n+%s\r\n", host, port)
+		}
+		return "*0\r\n"
+	})
+	return f
+}
+
+// name has the Sentinel name a primary from now on; "" makes it answer with errors.
+func (f *fakeSentinel) name(primary string, epoch int) { f.names.Store(&named{primary, epoch}) }
+
+func TestSentinelsDisagree(t *testing.T) {
+	a, b := redistest.Start(t), redistest.Start(t)
+	a.Do("SET", "ns:who", "1")
+	b.Do("SET", "ns:who", "2")
+	one, two := startFakeSentinel(t, a.Addr, 1), startFakeSentinel(t, a.Addr, 1)
+	store := open(t, start(t, redis.Config{URL: "redis://" + one.addr + "," + two.addr + "?master_set=primary"}), "ns")
+	who := func() string {
+		value, _, err := store.GetRaw(ctx, "who")
+		if err != nil {
+			return err.Error()
+		}
+		return string(value)
+	}
+	becomes := func(want string) {
+		t.Helper()
+		require.Eventually(t, func() bool { return who() == want }, 10*time.Second, time.Millisecond)
+	}
+	stays := func(want string) {
+		t.Helper()
+		for begin := time.Now(); time.Since(begin) < 600*time.Millisecond; time.Sleep(time.Millisecond) {
+			require.Equal(t, want, who())
+		}
+	}
+	require.Equal(t, "1", who())
+	two.name(b.Addr, 2)
+	becomes("2") // the later failover counts, though the old primary is well
+	stays("2")
+	assert.Zero(t, a.Clients())
+	two.name("", 0)
+	stays("2") // the one that knows of it has become silent
+	two.name(b.Addr, 2)
+	one.name(a.Addr, 2)
+	stays("2") // of two names, the one in use
+	one.name(a.Addr, 0)
+	two.name(a.Addr, 0)
+	becomes("1") // all have forgotten: they were set up anew
+	two.name(b.Addr, 3)
+	becomes("2")
+	two.name("", 0)
+	stays("2")
+	becomes("1") // the one that knew is gone for good
+}
+
+// A server that was demoted is not read from, even where a Sentinel still names it.
+func TestSentinelNamesAReplica(t *testing.T) {
+	a, b := redistest.Start(t), redistest.Start(t)
+	a.Do("SET", "ns:k", "1")
+	f := startFakeSentinel(t, a.Addr, 1)
+	store := open(t, start(t, redis.Config{URL: "redis://" + f.addr + "?master_set=primary"}), "ns")
+	_, found, err := store.GetRaw(ctx, "k")
+	require.NoError(t, err)
+	require.True(t, found)
+	host, port, _ := strings.Cut(b.Addr, ":")
+	a.Do("REPLICAOF", host, port)
+	a.Do("CLIENT", "KILL", "TYPE", "normal")
+	require.Eventually(t, func() bool { return failed(store.Has(ctx, "k")) != nil }, 5*time.Second, time.Millisecond)
+	for range 100 {
+		_, _, err = store.GetRaw(ctx, "k")
+		require.ErrorContains(t, err, "the connection to the primary at "+a.Addr+" was lost: the server is a replica now")
+	}
+	f.name(b.Addr, 2)
+	require.Eventually(t, func() bool { return store.Set(ctx, "k", 2) == nil }, 5*time.Second, time.Millisecond)
+	assert.Equal(t, "2", b.Do("GET", "ns:k"))
+}
