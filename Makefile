@@ -66,7 +66,7 @@ verify: servers
 	$(GO) test ./memory -timeout 60m -run '^TestSequences$$' -rapid.checks=20000
 	$(GO) test ./adaptor/redis -timeout 60m -run '^TestHistories$$' -histories 100
 	$(GO) test ./adaptor/redis -timeout 60m -v -run '^TestKill$$' -kills 20
-	$(GO) test ./adaptor/redis -timeout 60m -v -run '^TestFailover' -quiet
+	$(GO) test ./adaptor/redis -timeout 60m -v -run '^(TestFailover|TestCutOff)'
 
 # Each fuzz target for FUZZTIME.
 FUZZTIME ?= 1m

@@ -3,9 +3,9 @@ package redis_test
 import (
 	"bytes"
 	"context"
-	"flag"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -142,8 +142,6 @@ func (c *counting) end(t *testing.T, outage time.Duration) (lost int64) {
 	return lost
 }
 
-var quiet = flag.Bool("quiet", false, "the machine does nothing else: run the tests that need that, too")
-
 func refuses(t *testing.T, url, want string) {
 	t.Helper()
 	kv, err := redis.New(redis.Config{URL: url})
@@ -156,8 +154,57 @@ func refuses(t *testing.T, url, want string) {
 	t.Log(err)
 }
 
+// How long no call may be acknowledged when a primary breaks.
+const (
+	sentinelOutage = 4 * time.Second
+	clusterOutage  = 7 * time.Second
+)
+
+// A breakage is what happens to a primary, and how it ends.
+type breakage struct {
+	name       string
+	begin, end func(*redistest.Server)
+}
+
+var (
+	isKilled = breakage{"is killed", (*redistest.Server).Kill, (*redistest.Server).Restart}
+	hangs    = breakage{"hangs", (*redistest.Server).Freeze, (*redistest.Server).Thaw}
+	isCutOff = breakage{"is cut off", (*redistest.Server).Cut, (*redistest.Server).Heal}
+)
+
+// primaryBreaks breaks the primary under load: the calls go on without it, and when it is back.
+func primaryBreaks(t *testing.T, store *adaptor.AtomicKVStore, outage time.Duration, b breakage, primary func() *redistest.Server, waitUntilWhole func()) {
+	t.Run("the primary "+b.name, func(t *testing.T) {
+		c := count(store, short)
+		c.goesOn(t, 1000)
+		s := primary()
+		b.begin(s)
+		c.goesOn(t, 1000)
+		b.end(s)
+		waitUntilWhole()
+		c.goesOn(t, 1000)
+		c.end(t, outage)
+	})
+}
+
+// The network of a primary is cut: neither the client nor any other server hears of it.
+func TestCutOff(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the servers call each other from 127.0.0.11 and so on, which are loopback addresses on Linux only")
+	}
+	t.Run("Sentinel", func(t *testing.T) {
+		w := redistest.StartSentinelInNetwork(t)
+		store := open(t, start(t, redis.Config{URL: w.URL()}), "ns")
+		primaryBreaks(t, store, sentinelOutage, isCutOff, w.Primary, w.WaitUntilWhole)
+	})
+	t.Run("Cluster", func(t *testing.T) {
+		c := redistest.StartClusterInNetwork(t)
+		store := open(t, start(t, redis.Config{URL: c.URL()}), "ns")
+		primaryBreaks(t, store, clusterOutage, isCutOff, func() *redistest.Server { return c.Primary("ns:{slot}0") }, c.WaitUntilWhole)
+	})
+}
+
 func TestFailoverOfSentinel(t *testing.T) {
-	const outage = 4 * time.Second
 	w := redistest.StartSentinel(t)
 	store := open(t, start(t, redis.Config{URL: w.URL()}), "ns")
 	t.Run("Start refuses what the URL does not say", func(t *testing.T) {
@@ -167,31 +214,8 @@ func TestFailoverOfSentinel(t *testing.T) {
 		refuses(t, strings.Replace(w.URL(), "=primary", "=other", 1), "the Sentinels watch no primary of the name in ?master_set")
 		refuses(t, w.Servers[0].URL()+"?master_set=primary", "a Sentinel where the URL has ?master_set")
 	})
-	t.Run("the primary is killed", func(t *testing.T) {
-		c := count(store, short)
-		c.goesOn(t, 1000)
-		primary := w.Primary()
-		primary.Kill()
-		c.goesOn(t, 1000)
-		primary.Restart()
-		w.WaitUntilWhole()
-		c.goesOn(t, 1000)
-		c.end(t, outage)
-	})
-	t.Run("the primary hangs", func(t *testing.T) {
-		if !*quiet {
-			t.Skip("its bar is near what Sentinel itself needs, on a machine that does nothing else: make verify")
-		}
-		c := count(store, short)
-		c.goesOn(t, 1000)
-		primary := w.Primary()
-		primary.Freeze()
-		c.goesOn(t, 1000)
-		primary.Thaw()
-		w.WaitUntilWhole()
-		c.goesOn(t, 1000)
-		c.end(t, outage)
-	})
+	primaryBreaks(t, store, sentinelOutage, isKilled, w.Primary, w.WaitUntilWhole)
+	primaryBreaks(t, store, sentinelOutage, hangs, w.Primary, w.WaitUntilWhole)
 	t.Run("a replica is promoted by hand", func(t *testing.T) {
 		c := count(store, short)
 		c.goesOn(t, 1000)
@@ -201,7 +225,7 @@ func TestFailoverOfSentinel(t *testing.T) {
 		c.goesOn(t, 1000)
 		w.WaitUntilWhole()
 		c.goesOn(t, 1000)
-		c.end(t, outage)
+		c.end(t, sentinelOutage)
 	})
 	t.Run("all servers are restarted, one after the other", func(t *testing.T) {
 		c := count(store, short)
@@ -213,12 +237,11 @@ func TestFailoverOfSentinel(t *testing.T) {
 			w.WaitUntilWhole()
 		}
 		c.goesOn(t, 1000)
-		c.end(t, outage)
+		c.end(t, sentinelOutage)
 	})
 }
 
 func TestFailoverOfCluster(t *testing.T) {
-	const outage = 7 * time.Second
 	cluster := redistest.StartCluster(t)
 	store := open(t, start(t, redis.Config{URL: cluster.URL()}), "ns")
 	primary := func() *redistest.Server { return cluster.Primary("ns:{slot}0") }
@@ -230,28 +253,8 @@ func TestFailoverOfCluster(t *testing.T) {
 		start(t, redis.Config{URL: cluster.URL(), Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		assert.Regexp(t, `level=INFO msg="kv: connected to Redis" address=127\.\S+ topology="a Cluster" version=\d`, log.String())
 	})
-	t.Run("the primary is killed", func(t *testing.T) {
-		c := count(store, short)
-		c.goesOn(t, 1000)
-		s := primary()
-		s.Kill()
-		c.goesOn(t, 1000)
-		s.Restart()
-		cluster.WaitUntilWhole()
-		c.goesOn(t, 1000)
-		c.end(t, outage)
-	})
-	t.Run("the primary hangs", func(t *testing.T) {
-		c := count(store, short)
-		c.goesOn(t, 1000)
-		s := primary()
-		s.Freeze()
-		c.goesOn(t, 1000)
-		s.Thaw()
-		cluster.WaitUntilWhole()
-		c.goesOn(t, 1000)
-		c.end(t, outage)
-	})
+	primaryBreaks(t, store, clusterOutage, isKilled, primary, cluster.WaitUntilWhole)
+	primaryBreaks(t, store, clusterOutage, hangs, primary, cluster.WaitUntilWhole)
 	t.Run("a replica is promoted by hand", func(t *testing.T) {
 		c := count(store, short)
 		c.goesOn(t, 1000)
@@ -271,7 +274,7 @@ func TestFailoverOfCluster(t *testing.T) {
 		}
 		c.goesOn(t, 1000)
 		cluster.WaitUntilWhole()
-		assert.Zero(t, c.end(t, outage), "the primary hands over what it has")
+		assert.Zero(t, c.end(t, clusterOutage), "the primary hands over what it has")
 	})
 	t.Run("all nodes are restarted, one after the other", func(t *testing.T) {
 		c := count(store, short)
@@ -286,7 +289,7 @@ func TestFailoverOfCluster(t *testing.T) {
 			cluster.WaitUntilWhole()
 		}
 		c.goesOn(t, 500)
-		c.end(t, outage)
+		c.end(t, clusterOutage)
 	})
 	t.Run("a slot moves", func(t *testing.T) {
 		c := count(store, long)
@@ -302,7 +305,7 @@ func TestFailoverOfCluster(t *testing.T) {
 			moveSlot(t, cluster, from, to, "ns:{slot}0")
 			c.goesOn(t, 500)
 		}
-		assert.Zero(t, c.end(t, outage), "of acknowledged calls")
+		assert.Zero(t, c.end(t, clusterOutage), "of acknowledged calls")
 		assert.Empty(t, c.errors)
 	})
 }

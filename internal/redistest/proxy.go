@@ -24,15 +24,16 @@ const (
 type Proxy struct {
 	Addr string
 
-	target   string
 	listener net.Listener
 	wg       sync.WaitGroup
 
-	mu    sync.Mutex
-	fault Fault
-	delay time.Duration
-	piece int // of an answer, in bytes
-	conns map[net.Conn]struct{}
+	mu     sync.Mutex
+	target string
+	fault  Fault
+	delay  time.Duration
+	piece  int                 // of an answer, in bytes
+	conns  map[net.Conn]string // from which host
+	deaf   map[string]bool     // to these hosts: what Mute is to all
 }
 
 // StartProxy starts a proxy to target, host:port, which ends with the test.
@@ -42,7 +43,7 @@ func StartProxy(t testing.TB, target string) *Proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Proxy{Addr: l.Addr().String(), target: target, listener: l, piece: mostPiece, conns: map[net.Conn]struct{}{}}
+	p := &Proxy{Addr: l.Addr().String(), target: target, listener: l, piece: mostPiece, conns: map[net.Conn]string{}, deaf: map[string]bool{}}
 	p.wg.Go(p.accept)
 	t.Cleanup(func() {
 		_ = l.Close()
@@ -65,6 +66,25 @@ func (p *Proxy) Set(f Fault) {
 			_ = c.Close()
 		}
 	}
+}
+
+// Deafen has the proxy do to one host what Mute does to all, until it is told otherwise.
+func (p *Proxy) Deafen(host string, deaf bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.deaf[host] = deaf
+	for c, from := range p.conns {
+		if from == host && !deaf { // pieces are missing
+			_ = c.Close()
+		}
+	}
+}
+
+// aim says where the proxy leads, before anybody calls.
+func (p *Proxy) aim(target string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.target = target
 }
 
 // Delay has the proxy hold back each answer for d.
@@ -96,28 +116,30 @@ func (p *Proxy) accept() {
 
 func (p *Proxy) serve(client net.Conn) {
 	defer client.Close()
-	if !p.add(client) {
+	host, _, _ := net.SplitHostPort(client.RemoteAddr().String())
+	target, ok := p.add(client, host)
+	if !ok {
 		return
 	}
 	defer p.remove(client)
-	server, err := net.Dial("tcp", p.target)
+	server, err := net.Dial("tcp", target)
 	if err != nil {
 		return
 	}
 	defer server.Close()
-	if !p.add(server) {
+	if _, ok := p.add(server, host); !ok {
 		return
 	}
 	defer p.remove(server)
 	p.wg.Go(func() {
 		defer server.Close()
-		p.copy(server, client, false)
+		p.copy(server, client, host, false)
 	})
-	p.copy(client, server, true)
+	p.copy(client, server, host, true)
 }
 
 // copy copies pieces, of answers or of requests, until one end is closed.
-func (p *Proxy) copy(to, from net.Conn, answers bool) {
+func (p *Proxy) copy(to, from net.Conn, host string, answers bool) {
 	buffer := make([]byte, mostPiece)
 	for {
 		piece := buffer
@@ -126,7 +148,7 @@ func (p *Proxy) copy(to, from net.Conn, answers bool) {
 		}
 		n, err := from.Read(piece)
 		if n > 0 {
-			fault, delay := p.next(answers)
+			fault, delay := p.next(host, answers)
 			if answers {
 				time.Sleep(delay)
 			}
@@ -157,9 +179,12 @@ func (p *Proxy) size() int {
 }
 
 // next is what to do with a piece.
-func (p *Proxy) next(answers bool) (Fault, time.Duration) {
+func (p *Proxy) next(host string, answers bool) (Fault, time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.deaf[host] {
+		return Mute, 0
+	}
 	f := p.fault
 	if answers && (f == Cut || f == Reset) {
 		p.fault = Pass
@@ -167,14 +192,14 @@ func (p *Proxy) next(answers bool) (Fault, time.Duration) {
 	return f, p.delay
 }
 
-func (p *Proxy) add(c net.Conn) bool {
+func (p *Proxy) add(c net.Conn, host string) (target string, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.fault == Refuse {
-		return false
+		return "", false
 	}
-	p.conns[c] = struct{}{}
-	return true
+	p.conns[c] = host
+	return p.target, true
 }
 
 func (p *Proxy) remove(c net.Conn) {

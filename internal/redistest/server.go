@@ -33,6 +33,7 @@ type Server struct {
 	Addr string // host:port
 
 	t       testing.TB
+	socket  *socket // nil: others reach it as it is
 	program string
 	args    []string
 	port    string

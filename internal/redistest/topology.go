@@ -21,15 +21,31 @@ type Cluster struct {
 // fails if there is no redis-cli.
 func StartCluster(t testing.TB, args ...string) *Cluster {
 	t.Helper()
+	return startCluster(t, nil, args...)
+}
+
+// StartClusterInNetwork is StartCluster of nodes that have a Cut.
+func StartClusterInNetwork(t testing.TB) *Cluster {
+	t.Helper()
+	return startCluster(t, &network{})
+}
+
+func startCluster(t testing.TB, n *network, args ...string) *Cluster {
+	t.Helper()
 	if Find("redis-cli") == "" {
 		t.Fatal("redis-cli is not installed: apt-get install redis-tools")
 	}
 	c := &Cluster{t: t}
 	create := []string{"--cluster", "create"}
 	for range 6 {
-		s := Start(t, append([]string{"--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port", freePort(t), "--repl-diskless-sync-delay", "0"}, args...)...)
+		bus := freePort(t)
+		own := append([]string{"--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port", bus, "--repl-diskless-sync-delay", "0"}, args...)
+		s := n.start(t, true, own...)
+		if s.socket != nil {
+			s.socket.bus.aim("127.0.0.1:" + bus)
+		}
 		c.Nodes = append(c.Nodes, s)
-		create = append(create, s.Addr)
+		create = append(create, s.known())
 	}
 	out, err := exec.Command("redis-cli", append(create, "--cluster-replicas", "1", "--cluster-yes")...).CombinedOutput()
 	if err != nil {
@@ -61,7 +77,7 @@ func (c *Cluster) WaitUntilWhole() {
 
 // URL leads to the first three nodes.
 func (c *Cluster) URL() string {
-	return "redis://" + c.Nodes[0].Addr + "," + c.Nodes[1].Addr + "," + c.Nodes[2].Addr + "?cluster=true"
+	return "redis://" + c.Nodes[0].known() + "," + c.Nodes[1].known() + "," + c.Nodes[2].known() + "?cluster=true"
 }
 
 // Primary is the node that holds key.
@@ -109,13 +125,24 @@ type Watched struct {
 // StartSentinel starts a Watched whose Sentinels hold a server for dead after a second.
 func StartSentinel(t testing.TB, args ...string) *Watched {
 	t.Helper()
+	return startSentinel(t, nil, args...)
+}
+
+// StartSentinelInNetwork is StartSentinel of servers that have a Cut.
+func StartSentinelInNetwork(t testing.TB) *Watched {
+	t.Helper()
+	return startSentinel(t, &network{})
+}
+
+func startSentinel(t testing.TB, n *network, args ...string) *Watched {
+	t.Helper()
 	w := &Watched{t: t}
 	args = append([]string{"--repl-diskless-sync-delay", "0"}, args...)
-	primary := Start(t, args...)
-	host, port, _ := strings.Cut(primary.Addr, ":")
+	primary := n.start(t, false, args...)
+	host, port, _ := strings.Cut(primary.known(), ":")
 	w.Servers = append(w.Servers, primary)
 	for range 2 {
-		w.Servers = append(w.Servers, Start(t, append([]string{"--replicaof", host, port}, args...)...))
+		w.Servers = append(w.Servers, n.start(t, false, append([]string{"--replicaof", host, port}, args...)...))
 	}
 	w.WaitUntilWhole()
 	for range 3 {
@@ -160,7 +187,7 @@ func (w *Watched) Primary() *Server {
 	w.t.Helper()
 	addr := strings.ReplaceAll(w.Sentinels[0].Do("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "primary"), " ", ":")
 	for _, s := range w.Servers {
-		if s.Addr == addr {
+		if s.known() == addr {
 			return s
 		}
 	}
