@@ -150,6 +150,9 @@ func (c Config) server() (server, error) {
 	bad := func(what string) (server, error) {
 		return server{}, fmt.Errorf("redis: %s %s; it should be like redis://user:password@host:6379/0, rediss://host (TLS), or unix:///path/to/socket", source, what)
 	}
+	if !strings.Contains(text, "://") {
+		return bad("has no scheme")
+	}
 	u, err := url.Parse(text)
 	if err != nil {
 		return bad("is not a URL (what is special in a URL must be percent-encoded in a password)")

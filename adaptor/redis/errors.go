@@ -49,6 +49,8 @@ func refusal(reply *rueidis.RedisError) error {
 	switch {
 	case strings.HasPrefix(text, "No such master"):
 		return driver.Reason(reply, "the Sentinels watch no primary of the name in ?master_set")
+	case strings.HasPrefix(text, "DB index is out of range"):
+		return driver.Reason(reply, "the server has no database of the number in redis.Config.URL")
 	case strings.HasPrefix(text, "unknown command"):
 		return driver.Reason(reply, "the server does not know a command: it must be Redis or Valkey, 6.2 or later, and a Sentinel where the URL has ?master_set")
 	}
@@ -141,7 +143,10 @@ func kindOf(err error) string {
 	var number syscall.Errno
 	var certificate *tls.CertificateVerificationError
 	var operation *net.OpError
+	var notTLS tls.RecordHeaderError
 	switch {
+	case errors.As(err, &notTLS):
+		return "it does not speak TLS"
 	case errors.As(err, &certificate):
 		return "TLS: " + certificate.Err.Error()
 	case errors.As(err, &operation) && operation.Op == "remote error":
@@ -159,11 +164,12 @@ func kindOf(err error) string {
 		err = inner
 	}
 	switch text := err.Error(); text {
-	case errReplica.Error():
-		return "the server is a replica now"
 	case "EOF", "unexpected EOF":
 		return "closed by the other side"
 	default:
+		if strings.HasPrefix(text, "received unknown message type") {
+			return "its answer is not of Redis's protocol: it is another kind of server"
+		}
 		if err == rueidis.ErrClosing || errors.Is(err, net.ErrClosed) {
 			return "closed"
 		}

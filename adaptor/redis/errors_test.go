@@ -6,6 +6,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -51,15 +52,15 @@ func TestErrorsOfScripts(t *testing.T) {
 	}
 }
 
-// fakeServer answers HELLO as a primary of the version does, and each other command with answer's
-// text.
+// fakeServer answers each command with answer's text; but HELLO as a primary of the version does,
+// unless answer refuses it.
 func fakeServer(t *testing.T, version string, answer func(words []string) string) (addr string) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	done := make(chan struct{})
+	var wg sync.WaitGroup
 	t.Cleanup(func() {
 		_ = l.Close()
-		<-done
+		wg.Wait()
 	})
 	hello := "%7\r\n+server\r\n+redis\r\n+version\r\n+" + version + "\r\n+proto\r\n:3\r\n+id\r\n:1\r\n+mode\r\n+standalone\r\n+role\r\n+master\r\n+modules\r\n*0\r\n"
 	serve := func(conn net.Conn) {
@@ -84,24 +85,23 @@ func fakeServer(t *testing.T, version string, answer func(words []string) string
 				}
 				words = append(words, string(word[:size]))
 			}
-			text := hello
-			if words[0] != "HELLO" {
-				text = answer(words)
+			text := answer(words)
+			if words[0] == "HELLO" && !strings.HasPrefix(text, "-") {
+				text = hello
 			}
 			if _, err := io.WriteString(conn, text); err != nil {
 				return
 			}
 		}
 	}
-	go func() {
-		defer close(done)
+	wg.Go(func() {
 		for {
 			conn, err := l.Accept()
 			if err != nil {
 				return
 			}
-			serve(conn)
+			wg.Go(func() { serve(conn) })
 		}
-	}()
+	})
 	return l.Addr().String()
 }

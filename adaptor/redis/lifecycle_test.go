@@ -2,6 +2,8 @@ package redis_test
 
 import (
 	"context"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -95,6 +97,9 @@ func TestStartFails(t *testing.T) {
 	gone := redistest.Start(t)
 	gone.Kill()
 	old := fakeServer(t, "6.0.16", func([]string) string { return "+OK\r\n" })
+	web := httptest.NewServer(http.NotFoundHandler())
+	defer web.Close()
+	other := strings.TrimPrefix(web.URL, "http://")
 	for _, tt := range []struct {
 		url  string
 		want string
@@ -105,6 +110,9 @@ func TestStartFails(t *testing.T) {
 		{replica.URL(), "redis: start with " + replica.Addr + `: its role is "replica": it is a read-only copy, and the stores need the primary`},
 		{"redis://" + old, "redis: start with " + old + `: its version is "6.0.16", and the stores need 6.2 or later`},
 		{"redis://name.invalid", "redis: start with name.invalid:6379: no address for this host name"},
+		{primary.URL() + "/99", "redis: start with " + primary.Addr + ": the server has no database of the number in redis.Config.URL"},
+		{"rediss://" + primary.Addr, "redis: start with " + primary.Addr + ": timeout (does it speak TLS? The URL says so, with rediss://)"},
+		{"redis://" + other, "redis: start with " + other + ": its answer is not of Redis's protocol: it is another kind of server"},
 		{"unix:///nowhere.sock", "redis: start with /nowhere.sock: no such file or directory"},
 	} {
 		kv, err := redis.New(redis.Config{URL: tt.url})

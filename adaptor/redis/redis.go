@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/redis/rueidis"
 
@@ -140,10 +143,23 @@ func (r *RedisKV) Start(ctx context.Context) error {
 			l.end() // at once: nothing is on its way
 			_ = l.close(context.WithoutCancel(ctx))
 		}
-		return fmt.Errorf("redis: start with %s: %w", r.server, shown(err))
+		return fmt.Errorf("redis: start with %s: %w%s", r.server, shown(err), r.server.aboutTLS(err))
 	}
 	r.link.Store(l)
 	return nil
+}
+
+// aboutTLS is what is to be added to an error that comes of TLS on one side alone; often "".
+func (s server) aboutTLS(err error) string {
+	var dial *net.OpError
+	connected := !errors.As(err, &dial) || dial.Op != "dial"
+	switch {
+	case s.tls != nil && connected && kindOf(err) == "timeout":
+		return " (does it speak TLS? The URL says so, with rediss://)"
+	case s.tls == nil && connected && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)):
+		return " (does it want TLS? Then the URL begins with rediss://)"
+	}
+	return ""
 }
 
 // shown gives a cause the text that may be shown of it.

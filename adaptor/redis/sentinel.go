@@ -208,4 +208,4 @@ func sentinelFailed(address string, err error) error {
 var saysReplica = []byte("\r\nrole\r\n$7\r\nreplica\r\n")
 
 // errReplica ends a connection to what is no primary any more: reads from it would be old.
-var errReplica = errors.New("redis: a replica")
+var errReplica = driver.Reason(errors.New("redis: a replica"), "the server is a replica now")

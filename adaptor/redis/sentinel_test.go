@@ -2,6 +2,7 @@ package redis_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -112,4 +113,27 @@ func TestSentinelNamesAReplica(t *testing.T) {
 	f.name(b.Addr, 2)
 	require.Eventually(t, func() bool { return store.Set(ctx, "k", 2) == nil }, 5*time.Second, time.Millisecond)
 	assert.Equal(t, "2", b.Do("GET", "ns:k"))
+}
+
+// The Sentinels have passwords of their own.
+func TestSentinelPassword(t *testing.T) {
+	primary := redistest.Start(t)
+	addr := fakeServer(t, "7.0.0", func(words []string) string {
+		host, port, _ := strings.Cut(primary.Addr, ":")
+		switch {
+		case words[0] == "HELLO" && !slices.Equal(words[2:], []string{"AUTH", "sentinel", "right"}):
+			return "-WRONGPASS secret\r\n"
+		case len(words) > 1 && words[1] == "MASTER":
+			return "%1\r\n+config-epoch\r\n+1\r\n"
+		case len(words) > 1 && words[1] == "GET-MASTER-ADDR-BY-NAME":
+			return fmt.Sprintf("*2\r\n+%s\r\n+%s\r\n", host, port)
+		}
+		return "*0\r\n"
+	})
+	config := redis.Config{URL: "redis://" + addr + "?master_set=primary", SentinelUsername: "sentinel", SentinelPassword: "right"}
+	require.NoError(t, open(t, start(t, config), "ns").Set(ctx, "k", 1))
+	config.SentinelPassword = "wrong"
+	kv, err := redis.New(config)
+	require.NoError(t, err)
+	assert.EqualError(t, kv.Start(ctx), "redis: start with "+addr+": the Sentinel at "+addr+": it refused with WRONGPASS: redis.Config.SentinelUsername and SentinelPassword are for the Sentinels")
 }

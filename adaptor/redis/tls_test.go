@@ -53,7 +53,11 @@ func TestTLS(t *testing.T) {
 	present("renewed", time.Now().Add(time.Hour))
 	require.Eventually(t, func() bool { return store.Set(ctx, "k", 3) == nil }, 5*time.Second, time.Millisecond)
 
-	kv, err := redis.New(redis.Config{URL: "redis://" + addr, TLS: good})
+	kv, err := redis.New(redis.Config{URL: "redis://" + addr})
+	require.NoError(t, err)
+	assert.ErrorContains(t, kv.Start(ctx), "(does it want TLS? Then the URL begins with rediss://)")
+
+	kv, err = redis.New(redis.Config{URL: "redis://" + addr, TLS: good})
 	assert.Nil(t, kv)
 	assert.EqualError(t, err, "redis: Config.TLS is set, and Config.URL is no rediss:// URL")
 }
