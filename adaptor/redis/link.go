@@ -84,23 +84,7 @@ func (l *link) connect(ctx context.Context, config Config, s server) error {
 	l.deadAfter = pingEvery + silence + time.Second
 	dialer := net.Dialer{Timeout: silence, KeepAlive: pingEvery}
 	if s.topology == sentinel {
-		l.watch = newWatch(l.life, s.masterSet, s.addresses, rueidis.ClientOption{
-			ForceSingleClient: true,
-			DialCtxFn: func(ctx context.Context, address string, dialer *net.Dialer, config *tls.Config) (net.Conn, error) {
-				return open(ctx, l.life, address, dialer, config)
-			},
-			Dialer:              dialer,
-			ConnWriteTimeout:    silence,
-			TLSConfig:           s.tls,
-			Username:            config.SentinelUsername,
-			Password:            config.SentinelPassword,
-			PipelineMultiplex:   -1,
-			DisableRetry:        true,
-			DisableCache:        true,
-			RingScaleEachConn:   3,
-			ReadBufferEachConn:  leastBuffer,
-			WriteBufferEachConn: leastBuffer,
-		})
+		l.watch = newWatch(l.life, config, s, dialer)
 	}
 	made := make(chan error, 1)
 	go func() {

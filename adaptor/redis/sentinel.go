@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"strconv"
@@ -41,8 +42,8 @@ type answer struct {
 	at      time.Time
 }
 
-// askEvery is how long a Sentinel is left alone. It leaves the leader of a failover with the new
-// primary as soon as that is promoted, up to a second before it is announced.
+// askEvery is the time between two questions to a Sentinel. The leader of a failover names the new
+// primary as soon as that is promoted, up to a second before it announces it.
 const askEvery = 200 * time.Millisecond
 
 // answerLasts is how long an answer counts when its Sentinel has become silent: the others may not
@@ -52,10 +53,27 @@ const answerLasts = 5 * time.Second
 // sentinelsEvery is how often a Sentinel is asked for the others.
 const sentinelsEvery = 25 // askings
 
-func newWatch(life context.Context, name string, addresses []string, option rueidis.ClientOption) *watch {
-	w := &watch{name: name, life: life, option: option, answers: map[string]answer{}, waiting: map[string]bool{}, news: make(chan struct{})}
+func newWatch(life context.Context, config Config, s server, dialer net.Dialer) *watch {
+	w := &watch{name: s.masterSet, life: life, answers: map[string]answer{}, waiting: map[string]bool{}, news: make(chan struct{})}
+	w.option = rueidis.ClientOption{
+		ForceSingleClient: true,
+		DialCtxFn: func(ctx context.Context, address string, dialer *net.Dialer, config *tls.Config) (net.Conn, error) {
+			return open(ctx, life, address, dialer, config)
+		},
+		Dialer:              dialer,
+		ConnWriteTimeout:    dialer.Timeout,
+		TLSConfig:           s.tls,
+		Username:            config.SentinelUsername,
+		Password:            config.SentinelPassword,
+		PipelineMultiplex:   -1,
+		DisableRetry:        true,
+		DisableCache:        true,
+		RingScaleEachConn:   3,
+		ReadBufferEachConn:  leastBuffer,
+		WriteBufferEachConn: leastBuffer,
+	}
 	w.term, w.endTerm = context.WithCancel(life)
-	w.add(addresses)
+	w.add(s.addresses)
 	return w
 }
 
@@ -98,7 +116,7 @@ func (w *watch) ask(address string) {
 }
 
 func (w *watch) once(client rueidis.Client, others bool) (a answer, err error) {
-	ctx, cancel := context.WithTimeout(w.life, sentinel.silence(0))
+	ctx, cancel := context.WithTimeout(w.life, w.option.Dialer.Timeout)
 	defer cancel()
 	ask := func(what string) rueidis.Completed { return client.B().Arbitrary("SENTINEL", what, w.name).Build() }
 	cmds := rueidis.Commands{ask("MASTER"), ask("GET-MASTER-ADDR-BY-NAME")} // the epoch first: it may be older than the address, never newer
