@@ -71,7 +71,7 @@
 // with it all that it acknowledged meanwhile. In the tests 100 of 100 writes are lost so, and a lock
 // is granted twice. A primary that was cut off from everybody, too, goes on
 // to acknowledge until it hears of the other one. SENTINEL FAILOVER, on servers that are all well, loses
-// what the old primary acknowledges until the clients have left it, up to a second; CLUSTER
+// what the old primary acknowledges until a Sentinel has seen the new one, for up to 2 s; CLUSTER
 // FAILOVER loses nothing.
 //
 //	min-replicas-to-write 1                  ends that: the primary refuses (NOREPLICAS, surely not

@@ -246,9 +246,6 @@ func (l *link) send(ctx context.Context, cmd rueidis.Completed) (result rueidis.
 			time.Sleep(time.Millisecond)              // the direct calls that were in the way are ending
 			result = l.client.Do(p, cmd)
 		}
-		if p.alone {
-			l.dialing.Add(-1)
-		}
 		<-l.places
 		answer <- result
 	}()
@@ -271,7 +268,6 @@ type patient struct {
 	context.Context // of the link
 	caller          context.Context
 	state           atomic.Int32
-	alone           bool // no direct call begins until it has ended: see dial
 }
 
 const (
@@ -286,13 +282,6 @@ func (p *patient) Err() error {
 		return p.caller.Err()
 	}
 	return p.Context.Err()
-}
-
-func (p *patient) Value(key any) any {
-	if key == (isPatient{}) {
-		return p
-	}
-	return p.Context.Value(key)
 }
 
 // direct is the context of a call in the caller's goroutine: it hides its deadline, for which
@@ -324,10 +313,7 @@ func (d *direct) Value(key any) any {
 	return d.Context.Value(key)
 }
 
-type (
-	isDirect  struct{}
-	isPatient struct{}
-)
+type isDirect struct{}
 
 var errNoConnection = errors.New("redis: no connection")
 
@@ -338,21 +324,15 @@ func (l *link) dial(ctx context.Context, address string, dialer *net.Dialer, con
 	}
 	// A direct call that finds another one dialing would wait for it, whatever its context. So
 	// none enters now, and those that do are given a moment to be through. What is left
-	// waits for this connection already, is freed by our giving up, and is direct no more when
-	// we dial again.
-	p, _ := ctx.Value(isPatient{}).(*patient)
+	// waits for this connection already, and is freed by our giving up.
 	l.dialing.Add(1)
 	for waited := time.Duration(0); l.enters.Load() > 0; waited += time.Millisecond {
 		if waited < maxDrain {
 			time.Sleep(time.Millisecond)
 			continue
 		}
-		if p != nil && !p.alone {
-			p.alone = true // and keeps the count of dialing until it has ended
-		} else { // or it is the client itself, which tries again, or asks another server
-			l.dialing.Add(-1)
-		}
-		return nil, errNoConnection
+		l.dialing.Add(-1)
+		return nil, errNoConnection // whoever dials tries again
 	}
 	conn, err := l.reach(ctx, address, dialer, config)
 	if err != nil {
