@@ -2,6 +2,7 @@ package redis_test
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -182,6 +183,34 @@ func TestNewFromClient(t *testing.T) {
 
 	_, err = redis.NewFromClient(nil, redis.Config{})
 	assert.EqualError(t, err, "redis: NewFromClient needs a client, got nil")
+}
+
+// While a handed client can't connect, only the calls that find that out may be late.
+func TestNewFromClientEndsInTime(t *testing.T) {
+	p := redistest.StartProxy(t, redistest.Start(t).Addr)
+	client, err := rueidis.NewClient(rueidis.ClientOption{
+		InitAddress: []string{p.Addr}, Dialer: net.Dialer{Timeout: time.Second}, DisableRetry: true, DisableCache: true, AlwaysPipelining: true,
+	})
+	require.NoError(t, err)
+	defer client.Close()
+	kv, err := redis.NewFromClient(client, redis.Config{})
+	require.NoError(t, err)
+	store := open(t, kv, "ns")
+	require.NoError(t, store.Set(ctx, "k", 1))
+	p.HangUp()
+	p.Set(redistest.Mute)
+	call := func() (late time.Duration) {
+		const limit = 20 * time.Millisecond
+		c, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		begin := time.Now()
+		assert.Error(t, failed(store.Has(c, "k")))
+		return time.Since(begin) - limit
+	}
+	t.Log("the first is late by", call())
+	for range 10 {
+		assert.Less(t, call(), 300*time.Millisecond)
+	}
 }
 
 func TestUnixSocketPasswordAndDatabase(t *testing.T) {

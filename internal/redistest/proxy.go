@@ -80,6 +80,24 @@ func (p *Proxy) Deafen(host string, deaf bool) {
 	}
 }
 
+// HangUp closes all connections as a server does, and returns when the clients have noticed.
+func (p *Proxy) HangUp() {
+	for {
+		p.mu.Lock()
+		for c := range p.conns {
+			if c.LocalAddr().String() == p.Addr {
+				_ = c.(*net.TCPConn).CloseWrite()
+			}
+		}
+		left := len(p.conns)
+		p.mu.Unlock()
+		if left == 0 {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
 // aim says where the proxy leads, before anybody calls.
 func (p *Proxy) aim(target string) {
 	p.mu.Lock()
