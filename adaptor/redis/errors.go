@@ -102,6 +102,8 @@ func (l *link) unanswered(ctx context.Context, err error) error {
 	switch {
 	case errors.As(err, &d):
 		return d.reason()
+	case errors.Is(err, rueidis.ErrNoSlot): // found before anything is sent
+		return driver.Reason(err, "the Cluster names no server for this key; try again later")
 	case ctx.Err() != nil:
 		err = l.ended(ctx, "the server did not answer")
 	case l.life.Err() != nil:

@@ -14,6 +14,7 @@ import (
 
 	"github.com/zelt-go/kv/adaptor"
 	"github.com/zelt-go/kv/adaptor/redis"
+	"github.com/zelt-go/kv/internal/redistest"
 )
 
 // What a command in a script fails with, as Redis 6.2.9 words it: there, the code is behind a place
@@ -50,6 +51,15 @@ func TestErrorsOfScripts(t *testing.T) {
 		assert.EqualError(t, err, `kv: Incr in namespace "ns": `+string(tt.code)+": "+tt.want, tt.reply)
 		assert.False(t, adaptor.OutcomeUnknown(err))
 	}
+}
+
+// A Cluster may have nobody for a key, for a time: the client then sends nothing.
+func TestSlotWithoutServer(t *testing.T) {
+	s := redistest.Start(t, "--cluster-enabled", "yes")
+	store := open(t, start(t, redis.Config{URL: s.URL() + "?cluster=true"}), "ns")
+	_, err := store.Incr(ctx, "secret", 1)
+	assert.EqualError(t, err, `kv: Incr in namespace "ns": STORE_OPERATION_FAILED: the Cluster names no server for this key; try again later`)
+	assert.False(t, adaptor.OutcomeUnknown(err))
 }
 
 // fakeServer answers each command with answer's text; but HELLO as a primary of the version does,
