@@ -22,7 +22,7 @@
 // refuses what is another. After a failover, a slot that moves, or a restart of all servers one after
 // the other, the stores go on by themselves. Seen in the tests, under load, on one machine:
 //
-//	Sentinel, down-after-milliseconds 1000   the primary is killed, hangs, or is cut off: no write for 2 to 3.3 s
+//	Sentinel, down-after-milliseconds 1000   the primary is killed, hangs, or is cut off: no write for 2 to 3.5 s
 //	Cluster, cluster-node-timeout 2000       the same: 4 to 5 s
 //	a replica is promoted by hand            0.1 s (SENTINEL FAILOVER); up to 3 s (CLUSTER FAILOVER)
 //	a slot of a Cluster moves                no error
