@@ -1,9 +1,6 @@
 package memory
 
-import (
-	"slices"
-	"sync/atomic"
-)
+import "sync/atomic"
 
 // An index is how writers change the buckets of a view. An entry is in its home bucket, or, if
 // that is full, in the next one that is not; the buckets that it passed count it, as in
@@ -36,10 +33,10 @@ const leastBuckets = 4
 // bucketsFor is how many buckets there are after a resize for n entries: room for some more.
 func bucketsFor(n int) int { return max(leastBuckets, (n+n/4)/room(1)+1) }
 
-// resize begins a view with n buckets, which have room for all entries.
-func (x *index) resize(n int) {
+// resize begins a view with other buckets, which are empty, and have room for all entries.
+func (x *index) resize(buckets []bucket) {
 	before := x.view.Load()
-	after := &view{buckets: slices.Grow([]bucket(nil), n)[:n], segments: before.segments}
+	after := &view{buckets: buckets, segments: before.segments}
 	for i := range before.buckets {
 		b := &before.buckets[i]
 		for used := b.tags & usedBits; used != 0; used &= used - 1 {
@@ -75,10 +72,12 @@ func (b *bucket) pass(by uint64) {
 // tag is a byte for the place among its bucket's tags.
 func (p place) tag(tag uint64) uint64 { return tag << (8 * p.slot) }
 
+// insert adds an entry. It is there when its slot is filled, for all readers alike: also for one that has
+// loaded the tags when another entry with the same tag was in that slot.
 func (x *index) insert(hash uint32, r ref) {
 	p := x.view.Load().free(hash)
+	atomic.StoreUint64(&p.bucket.tags, p.bucket.tags|p.tag(tagOf(hash)))
 	atomic.StoreUint64(&p.bucket.slots[p.slot], slotOf(hash, r))
-	atomic.StoreUint64(&p.bucket.tags, p.bucket.tags|p.tag(tagOf(hash))) // now it is seen
 	x.count++
 }
 
@@ -88,6 +87,7 @@ func (x *index) remove(hash uint32, p place) {
 	for i := v.home(hash); &v.buckets[i] != p.bucket; i = v.after(i) {
 		v.buckets[i].pass(1<<64 - passed)
 	}
+	atomic.StoreUint64(&p.bucket.slots[p.slot], 0) // or the next tag would lead to this entry once more
 	atomic.StoreUint64(&p.bucket.tags, p.bucket.tags&^p.tag(0xff))
 	x.count--
 }

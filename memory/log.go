@@ -70,7 +70,14 @@ type log struct {
 func (l *log) first(number uint32) *record { return l.view.Load().segments[number].Load() }
 func (l *log) at(r ref) *record            { return l.first(r.segment()).plus(r) }
 
-// open adds a segment that the bound has counted. It returns 0 if there is no number for it.
+// crowded reports whether the last number must be left to rewrite.
+func (l *log) crowded() bool {
+	return len(l.unused)+len(l.retired) == 0 && len(l.segments) >= maxSegments-1 ||
+		len(l.unused)+len(l.retired) == 1 && len(l.segments) == maxSegments
+}
+
+// open adds a segment that the bound has counted. It returns 0 if there is no number for it, which
+// does not happen if the log is not crowded.
 func (l *log) open(m memory, s segment) (number uint32) {
 	s.length = len(m) * unit
 	if len(l.unused) == 0 && (len(l.retired) > len(l.segments)/2 || len(l.retired) > 0 && len(l.segments) == maxSegments) {
@@ -150,7 +157,7 @@ func (l *log) turnTo(number uint32) {
 }
 
 // append makes room for a record of size bytes, at most maxSmall, and returns its
-// place, or 0 if the bound allows no more. Other records may move.
+// place, or 0 if the bound allows no more. Records may move either way.
 func (l *log) append(size int) ref {
 	if !l.fits(size) && !l.makeRoom(size) {
 		return 0
@@ -208,11 +215,11 @@ func (l *log) grow(size int) bool {
 			return false
 		}
 	}
-	number := l.open(newMemory(length), segment{counted: length + segmentCost})
-	if number == 0 {
+	if l.crowded() {
 		l.bound.give(length + segmentCost)
 		return false
 	}
+	number := l.open(newMemory(length), segment{counted: length + segmentCost})
 	l.turnTo(number)
 	return true
 }
@@ -220,14 +227,10 @@ func (l *log) grow(size int) bool {
 // adopt opens a segment for a large record, which the bound has counted, and returns
 // its place, or 0 if that can't be.
 func (l *log) adopt(m memory) ref {
-	if !l.bound.take(segmentCost) {
+	if l.crowded() || !l.bound.take(segmentCost) {
 		return 0
 	}
-	number := l.open(m, segment{single: true, counted: m.cost() + segmentCost})
-	if number == 0 {
-		l.bound.give(segmentCost)
-	}
-	return refTo(number, 0)
+	return refTo(l.open(m, segment{single: true, counted: m.cost() + segmentCost}), 0)
 }
 
 // bury makes the record at r garbage.

@@ -80,7 +80,7 @@ func (o opener) OpenAtomic(path []string) (driver.AtomicStore, error) {
 		return nil, errNotMade
 	}
 	name := driver.Key(path, "")
-	return &store{o.m, newNamespace(name, maphash.String(o.m.names, name))}, nil
+	return &store{o.m, newNamespace(name, maphash.String(o.m.names, name)), o.m.shards, o.m.keys}, nil
 }
 
 var errNotMade = driver.Reason(errors.New("memory: not made by New"), "the MemoryKV was not made by memory.New")
@@ -96,10 +96,6 @@ func (m *MemoryKV) slotHash(r *record) uint32 {
 func slotHash(hash uint64) uint32 { return uint32(hash) }
 
 const mostShardBits = 6
-
-func (m *MemoryKV) shardOf(hash uint64) *shard {
-	return &m.shards[hash>>(64-mostShardBits)&uint64(len(m.shards)-1)]
-}
 
 // A clock is read when it is first asked, and not again: an operation that meets no
 // deadline does not pay for it.

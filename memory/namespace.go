@@ -36,15 +36,19 @@ func (n *namespace) may(r *record, key string) bool {
 	return r.keyBytes() == len(n.name)+len(key) && r.start&n.mask == n.word
 }
 
-// holdsAtOnce is holds of a record that may be it, without a call, for a key of 8 to 16 bytes, as
-// most are, in a namespace of no more than 8. It is false for others.
-func (n *namespace) holdsAtOnce(r *record, key string) bool {
-	last := len(key) - unit
-	if uint(last) > unit || len(n.name) > unit {
-		return false
-	}
-	there, sought := unsafe.Add(unsafe.Pointer(r), header+len(n.name)), unsafe.Pointer(unsafe.StringData(key))
+// areShort reports whether sameEnds decides: for a key of 8 to 16 bytes, as most are, in a namespace of
+// no more than 8.
+func (n *namespace) areShort(key string) bool {
+	return uint(len(key)-unit) <= unit && len(n.name) <= unit
+}
+
+// sameEnds reports whether the first and the last 8 bytes of key are there, without a call.
+func sameEnds(there unsafe.Pointer, key string) bool {
+	sought, last := unsafe.Pointer(unsafe.StringData(key)), len(key)-unit
 	return wordAt(there, 0) == wordAt(sought, 0) && wordAt(there, last) == wordAt(sought, last)
 }
 
-func wordAt(p unsafe.Pointer, offset int) uint64 { return *(*uint64)(unsafe.Add(p, offset)) }
+// wordAt reads a word that need not lie on a multiple of its length.
+func wordAt(p unsafe.Pointer, offset int) uint64 {
+	return binary.NativeEndian.Uint64((*[unit]byte)(unsafe.Add(p, offset))[:])
+}

@@ -105,8 +105,10 @@ func (r *record) overwrite(v value) bool {
 // bytes is a part of r's memory. The compiler's checks of a slice's bounds are what reading in
 // this way saves.
 func (r *record) bytes(from, n int) []byte {
-	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(r), from)), n)
+	return unsafe.Slice((*byte)(r.at(from)), n)
 }
+
+func (r *record) at(offset int) unsafe.Pointer { return unsafe.Add(unsafe.Pointer(r), offset) }
 
 func (r *record) keyBytes() int { return int(atomic.LoadUint32(&r.keyLen) & lengths) }
 func (r *record) key() []byte   { return r.bytes(header, r.keyBytes()) }
@@ -120,7 +122,7 @@ func (r *record) text() []byte {
 
 // number is where an integer is kept.
 func (r *record) number() *int64 {
-	return (*int64)(unsafe.Add(unsafe.Pointer(r), header+roundUp(r.keyBytes())))
+	return (*int64)(r.at(header + roundUp(r.keyBytes())))
 }
 
 func (r *record) size() int {

@@ -2,6 +2,7 @@ package memory
 
 import (
 	"math"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -55,8 +56,8 @@ func (s *shard) live(w *write) {
 	w.record, w.at = nil, 0
 }
 
-// put stores a write's value where it says, and updates its record and at. Other records
-// may move. If the bound allows no more, it reports false, and nothing has changed.
+// put stores a write's value where it says, and updates its record and at. If the bound allows no
+// more, it reports false, and no entry has changed. Records may move either way.
 func (s *shard) put(w *write) bool {
 	if w.at != 0 && !s.replace(w) || w.at == 0 && !s.insert(w) {
 		return false
@@ -120,6 +121,8 @@ func (s *shard) add(w *write) (*record, ref) {
 	}
 	at := s.log.append(w.size)
 	if at == 0 && w.at != 0 {
+		r, p := s.find(w.hash, &w.store.namespace, w.key) // again: records may have moved in vain
+		w.record, w.at = r, p.ref()
 		at = s.log.appendInstead(w.at, w.size)
 	}
 	if at == 0 {
@@ -164,9 +167,12 @@ func (s *shard) resizeIndex(entries int) bool {
 	if !s.kv.bound.take(n * bucketSize) {
 		return false
 	}
-	before := len(s.index.buckets()) * bucketSize
-	s.index.resize(n)
-	s.kv.bound.give(before)
+	buckets := slices.Grow([]bucket(nil), n)
+	if all := cap(buckets); s.kv.bound.take((all - n) * bucketSize) {
+		n = all // Go's heap has rounded up
+	}
+	s.kv.bound.give(len(s.index.buckets()) * bucketSize)
+	s.index.resize(buckets[:n])
 	return true
 }
 

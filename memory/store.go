@@ -15,23 +15,29 @@ import (
 type store struct {
 	kv        *MemoryKV
 	namespace namespace
+	shards    []shard      // kv's, at hand as is
+	keys      maphash.Seed // the seed
 }
 
 var _ driver.AtomicStore = (*store)(nil)
 
 // hash is what a key's shard and its slot there go by.
-func (s *store) hash(key string) uint64 { return maphash.String(s.kv.keys, key) ^ s.namespace.hash }
+func (s *store) hash(key string) uint64 { return maphash.String(s.keys, key) ^ s.namespace.hash }
+
+func (s *store) shardOf(hash uint64) *shard {
+	return &s.shards[hash>>(64-mostShardBits)&uint64(len(s.shards)-1)]
+}
 
 // locate returns the shard where key belongs, and the hash of its slot there.
 func (s *store) locate(key string) (*shard, uint32) {
 	hash := s.hash(key)
-	return s.kv.shardOf(hash), slotHash(hash)
+	return s.shardOf(hash), slotHash(hash)
 }
 
 // Get implements [driver.Store].
 func (s *store) Get(_ context.Context, key string) (text []byte, found bool, err error) {
 	hash := s.hash(key)
-	sh := s.kv.shardOf(hash)
+	sh := s.shardOf(hash)
 	switch r, p := sh.find(slotHash(hash), &s.namespace, key); {
 	case r == nil && p.bucket == nil:
 		s.kv.reads.count(false)
@@ -67,7 +73,7 @@ func (s *store) Get(_ context.Context, key string) (text []byte, found bool, err
 // Has implements [driver.Store].
 func (s *store) Has(_ context.Context, key string) (bool, error) {
 	hash := s.hash(key)
-	sh := s.kv.shardOf(hash)
+	sh := s.shardOf(hash)
 	switch r, p := sh.find(slotHash(hash), &s.namespace, key); {
 	case r == nil && p.bucket == nil:
 		s.kv.reads.count(false)

@@ -7,18 +7,18 @@ import (
 
 // A tally counts reads, in several places, so that processors do not pass a counter's cache
 // line among each other.
-type tally [1 << tallyBits]struct {
+type tally [places]struct {
 	hits, misses atomic.Uint64
 	_            [cacheLine - 16]byte
 }
 
-const tallyBits = 5
+const places = 32
 
 // here is a goroutine's place: its stack is its own, so the address of a local variable tells
 // goroutines apart.
 func here() uintptr {
 	var local byte
-	return uintptr(unsafe.Pointer(&local)) * 0x9e3779b1 >> (32 - tallyBits) % (1 << tallyBits)
+	return uintptr(unsafe.Pointer(&local)) >> 12 % places
 }
 
 // count counts a read that found something, or that did not.

@@ -10,10 +10,11 @@ import (
 // the records are.
 //
 // A reader loads the view, a slot, the segment that the slot's ref names, and compares the
-// whole key: what it then has was the record of the key when it loaded the slot. That
+// whole key: what it then has was the record of the key when it loaded the slot or the segment. That
 // needs one rule. As long as buckets and segments are in use together, a number of a segment names no
-// other one: it comes back only in a view in which both are new (log.renew). A reader that
-// finds no segment, or a record that has expired, looks again with the lock.
+// other one: it comes back only in a view in which both are new (log.renew, and log.close when
+// all are closed). A reader that finds no segment, or a record that has expired, looks again with
+// the lock.
 type view struct {
 	buckets  []bucket
 	segments []atomic.Pointer[record] // by number, the first record in each; nil: there is none
@@ -85,7 +86,8 @@ func (v *view) find(hash uint32, n *namespace, key string) (*record, place) {
 		at := slotAt(m)
 		slot := atomic.LoadUint64(&b.slots[at])
 		if uint32(slot>>32) == hash {
-			if r := v.at(ref(slot)); r != nil && n.may(r, key) && n.holdsAtOnce(r, key) {
+			r := v.at(ref(slot))
+			if r != nil && n.areShort(key) && n.may(r, key) && sameEnds(r.at(header+len(n.name)), key) {
 				return r, place{b, at}
 			}
 		}
