@@ -8,7 +8,7 @@ import (
 	"github.com/zelt-go/kv/adaptor"
 )
 
-// userTTL is how long a user stays in the cache.
+// userTTL is how long a user stays in the cache, unless [CacheService.WithTTL] says otherwise.
 const userTTL = time.Hour
 
 // User is what the cache holds.
@@ -21,6 +21,7 @@ type User struct {
 // [NewCacheService], and may be used by many goroutines at once.
 type CacheService struct {
 	store *adaptor.KVStore
+	ttl   time.Duration
 }
 
 // NewCacheService returns a CacheService on kv. The error is kv's own.
@@ -29,7 +30,13 @@ func NewCacheService(kv adaptor.KVAdaptor) (*CacheService, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &CacheService{store}, nil
+	return &CacheService{store, userTTL}, nil
+}
+
+// WithTTL returns a CacheService on the same users that keeps the ones it stores for ttl
+// instead of an hour. With a ttl that is not positive each SetUser is adaptor.ErrInvalidTTL.
+func (c *CacheService) WithTTL(ttl time.Duration) *CacheService {
+	return &CacheService{c.store, ttl}
 }
 
 // GetUser returns the user that SetUser stored under id. found is false, and err
@@ -44,7 +51,7 @@ func (c *CacheService) GetUser(ctx context.Context, id string) (user User, found
 // The error is adaptor.ErrInvalidValue if a text in user is not UTF-8, and
 // adaptor.ErrStoreOperationFailed if the store failed or ctx has ended.
 func (c *CacheService) SetUser(ctx context.Context, id string, user User) error {
-	return c.store.Set(ctx, userKey(id), user, adaptor.WithTTL(userTTL))
+	return c.store.Set(ctx, userKey(id), user, adaptor.WithTTL(c.ttl))
 }
 
 func userKey(id string) string { return "user:" + id }

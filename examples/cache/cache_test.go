@@ -61,6 +61,19 @@ func TestSetUserBeginsTheHourAnew(t *testing.T) {
 	})
 }
 
+func TestWithTTL(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		service, _ := newService(t)
+		short := service.WithTTL(time.Second)
+		require.NoError(t, short.SetUser(t.Context(), "42", ada))
+		time.Sleep(time.Second - 1)
+		requireUser(t, service, "42", ada, true)
+		time.Sleep(time.Nanosecond)
+		requireUser(t, service, "42", cache.User{}, false)
+		require.ErrorIs(t, service.WithTTL(0).SetUser(t.Context(), "42", ada), adaptor.ErrInvalidTTL)
+	})
+}
+
 func TestErrors(t *testing.T) {
 	service, kv := newService(t)
 	require.ErrorIs(t, service.SetUser(t.Context(), "42", cache.User{Name: "\xff"}), adaptor.ErrInvalidValue)
