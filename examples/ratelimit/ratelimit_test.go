@@ -52,6 +52,20 @@ func TestWindow(t *testing.T) {
 	})
 }
 
+func TestWithWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		limiter := newLimiter(t)
+		short := limiter.WithWindow(time.Second)
+		requireDecision(t, short, "a", 1, ratelimit.Decision{Allowed: true, ResetIn: time.Second})
+		requireDecision(t, limiter, "a", 1, ratelimit.Decision{ResetIn: time.Second})
+		time.Sleep(time.Second)
+		requireDecision(t, limiter, "a", 1, ratelimit.Decision{Allowed: true, ResetIn: time.Minute})
+		requireDecision(t, short, "a", 1, ratelimit.Decision{ResetIn: time.Minute})
+		_, err := limiter.WithWindow(0).CheckLimit(t.Context(), "b", 1)
+		require.ErrorIs(t, err, adaptor.ErrInvalidTTL)
+	})
+}
+
 // A client that never lets up gets its limit in each window all the same.
 func TestRefusedRequestsDoNotMoveTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
