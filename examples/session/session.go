@@ -9,7 +9,8 @@ import (
 	"github.com/zelt-go/kv/adaptor"
 )
 
-// lifetime is how long a session lives after Create or the last Touch.
+// lifetime is how long a session lives after Create or the last Touch, unless
+// [Sessions.WithLifetime] says otherwise.
 const lifetime = 30 * time.Minute
 
 // Session is what is known about a user who is logged in.
@@ -23,7 +24,8 @@ type Session struct {
 // An id is all that it takes to be somebody: it belongs into a cookie, not into a
 // log. The errors of this package don't show it.
 type Sessions struct {
-	store *adaptor.KVStore
+	store    *adaptor.KVStore
+	lifetime time.Duration
 }
 
 // NewSessions returns Sessions on kv. The error is kv's own.
@@ -32,7 +34,14 @@ func NewSessions(kv adaptor.KVAdaptor) (*Sessions, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Sessions{store}, nil
+	return &Sessions{store, lifetime}, nil
+}
+
+// WithLifetime returns Sessions on the same store where Create and Touch let a session live
+// for lifetime instead of 30 minutes. With one that is not positive both are
+// adaptor.ErrInvalidTTL.
+func (s *Sessions) WithLifetime(lifetime time.Duration) *Sessions {
+	return &Sessions{s.store, lifetime}
 }
 
 // Create stores data for 30 minutes and returns the id to find it by: 26 letters and
@@ -43,7 +52,7 @@ func NewSessions(kv adaptor.KVAdaptor) (*Sessions, error) {
 func (s *Sessions) Create(ctx context.Context, data Session) (id string, err error) {
 	// A plain Set will do: two ids of 130 random bits don't meet.
 	id = rand.Text()
-	if err := s.store.Set(ctx, id, data, adaptor.WithTTL(lifetime)); err != nil {
+	if err := s.store.Set(ctx, id, data, adaptor.WithTTL(s.lifetime)); err != nil {
 		return "", err
 	}
 	return id, nil
@@ -61,7 +70,7 @@ func (s *Sessions) Get(ctx context.Context, id string) (data Session, found bool
 // one: it never revives a session that ended or expired. The error is
 // adaptor.ErrStoreOperationFailed if the store failed or ctx has ended.
 func (s *Sessions) Touch(ctx context.Context, id string) (bool, error) {
-	return s.store.Expire(ctx, id, lifetime)
+	return s.store.Expire(ctx, id, s.lifetime)
 }
 
 // End removes the session. That there is none is no error. The error is

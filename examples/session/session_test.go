@@ -79,6 +79,21 @@ func TestTouchBeginsTheTimeAnew(t *testing.T) {
 	})
 }
 
+func TestWithLifetime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sessions := newSessions(t).WithLifetime(time.Second)
+		id := create(t, sessions)
+		time.Sleep(time.Second - 1)
+		requireTouched(t, sessions, id, true)
+		time.Sleep(time.Second - 1)
+		requireFound(t, sessions, id, true)
+		time.Sleep(time.Nanosecond)
+		requireFound(t, sessions, id, false)
+		_, err := sessions.WithLifetime(-1).Create(t.Context(), ada)
+		require.ErrorIs(t, err, adaptor.ErrInvalidTTL)
+	})
+}
+
 func TestEnd(t *testing.T) {
 	sessions := newSessions(t)
 	id, other := create(t, sessions), create(t, sessions)
