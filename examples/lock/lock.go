@@ -15,6 +15,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/zelt-go/kv/adaptor"
@@ -31,6 +32,7 @@ var ErrLost = errors.New("lock: the lock was lost before the job ended")
 // goroutines at once.
 type Locker struct {
 	store *adaptor.AtomicKVStore
+	owner string
 }
 
 // NewLocker returns a Locker whose locks are in the namespace "locks" of kv. The error
@@ -40,7 +42,14 @@ func NewLocker(kv adaptor.AtomicKVAdaptor) (*Locker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Locker{store}, nil
+	return &Locker{store: store}, nil
+}
+
+// WithOwner returns a Locker of the same locks whose holders go by the name of owner, for
+// others to see by [Locker.Holder]: a process or a replica. The name proves nothing: what a
+// lock is released and extended by is the random token of one holder alone.
+func (l *Locker) WithOwner(owner string) *Locker {
+	return &Locker{l.store, owner}
 }
 
 // Run runs job if nobody holds the lock of the given name, and reports whether it ran
@@ -55,7 +64,7 @@ func NewLocker(kv adaptor.AtomicKVAdaptor) (*Locker, error) {
 // there are such. If ran is false it is adaptor.ErrInvalidTTL for a ttl that is not
 // positive, and adaptor.ErrStoreOperationFailed if the store failed or ctx has ended.
 func (l *Locker) Run(ctx context.Context, name string, ttl time.Duration, job func(context.Context, *Lock) error) (ran bool, err error) {
-	lock := &Lock{l.store, name, rand.Text(), ttl}
+	lock := &Lock{l.store, name, l.newToken(), ttl}
 	acquired, err := l.store.SetNX(ctx, lock.name, lock.token, adaptor.WithTTL(ttl))
 	switch {
 	case adaptor.OutcomeUnknown(err):
@@ -81,6 +90,42 @@ func join(err, more error) error {
 		return err
 	}
 	return errors.Join(err, more)
+}
+
+// newToken returns the owner's name, if there is one, and what nobody can guess.
+func (l *Locker) newToken() string {
+	if l.owner == "" {
+		return rand.Text()
+	}
+	return l.owner + separator + rand.Text()
+}
+
+// separator ends the owner in a token; what follows never holds one.
+const separator = "/"
+
+// Holder tells who holds a lock.
+type Holder struct {
+	Owner string        // as given to WithOwner; may be empty
+	Left  time.Duration // until the lock is free, unless it is extended or released
+}
+
+// Holder returns who holds the lock of the given name now, which may be another one a moment
+// later. found is false, and err nil, if nobody does. The error is
+// adaptor.ErrStoreOperationFailed if the store failed or ctx has ended.
+func (l *Locker) Holder(ctx context.Context, name string) (holder Holder, found bool, err error) {
+	token, found, err := adaptor.Get[string](ctx, l.store, name)
+	if err != nil || !found {
+		return Holder{}, false, err
+	}
+	left, found, err := l.store.TTL(ctx, name)
+	if err != nil || !found {
+		return Holder{}, false, err
+	}
+	owner := ""
+	if i := strings.LastIndex(token, separator); i >= 0 {
+		owner = token[:i]
+	}
+	return Holder{owner, left}, true, nil
 }
 
 // Lock is the lock that a running job holds.

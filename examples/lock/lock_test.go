@@ -207,6 +207,52 @@ func TestExtendAfterTheEndDoesNotRevive(t *testing.T) {
 	requireFree(t, locker, true)
 }
 
+func TestHolder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		locker := newLocker(t, newKV(t))
+		requireHolder := func(want lock.Holder, wantFound bool) {
+			t.Helper()
+			holder, found, err := locker.Holder(t.Context(), "report")
+			require.NoError(t, err)
+			require.Equal(t, wantFound, found)
+			require.Equal(t, want, holder)
+		}
+		requireHolder(lock.Holder{}, false)
+		for _, owner := range []string{"", "replica 1", "a/b/"} {
+			ran, err := locker.WithOwner(owner).Run(t.Context(), "report", ttl, func(ctx context.Context, l *lock.Lock) error {
+				requireHolder(lock.Holder{Owner: owner, Left: ttl}, true)
+				time.Sleep(time.Second)
+				requireHolder(lock.Holder{Owner: owner, Left: ttl - time.Second}, true)
+				_, err := l.Extend(ctx)
+				requireHolder(lock.Holder{Owner: owner, Left: ttl}, true)
+				return err
+			})
+			require.NoError(t, err)
+			require.True(t, ran)
+			requireHolder(lock.Holder{}, false)
+		}
+	})
+}
+
+// Two holders of one name are two: the name is for people.
+func TestOwnersOfOneName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		locker := newLocker(t, newKV(t)).WithOwner("replica")
+		ran, err := locker.Run(t.Context(), "report", ttl, func(ctx context.Context, late *lock.Lock) error {
+			time.Sleep(ttl)
+			ran, err := locker.Run(ctx, "report", ttl, func(ctx context.Context, _ *lock.Lock) error {
+				held, err := late.Extend(ctx)
+				require.False(t, held)
+				return err
+			})
+			require.True(t, ran)
+			return err
+		})
+		require.ErrorIs(t, err, lock.ErrLost)
+		require.True(t, ran)
+	})
+}
+
 func TestBadCalls(t *testing.T) {
 	locker := newLocker(t, newKV(t))
 	never := func(context.Context, *lock.Lock) error {
@@ -223,6 +269,9 @@ func TestBadCalls(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 	require.False(t, ran)
 	requireFree(t, locker, true)
+	_, found, err := locker.Holder(ctx, "report")
+	require.ErrorIs(t, err, adaptor.ErrStoreOperationFailed)
+	require.False(t, found)
 
 	broken, err := lock.NewLocker(adaptor.NewAtomic(nil))
 	require.ErrorIs(t, err, adaptor.ErrStoreOperationFailed)
