@@ -1,0 +1,17 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+)
+
+// newLogger returns the log that the configuration asks for.
+func newLogger(config Config, w io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(config.LogLevel)) // kong has checked it
+	options := &slog.HandlerOptions{Level: level}
+	if config.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// observed counts and logs each request by its route alone: paths and cookies may hold what is
+// secret.
+func observed(next http.Handler, metrics *Metrics, log *slog.Logger) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		begin := time.Now()
+		answer := &recorder{ResponseWriter: w, status: http.StatusOK}
+		next.ServeHTTP(answer, r)
+		took := time.Since(begin)
+		metrics.Observe(r.Pattern, answer.status, took)
+		level := slog.LevelDebug
+		if answer.status == http.StatusInternalServerError {
+			level = slog.LevelError
+		}
+		log.Log(r.Context(), level, "request", "route", r.Pattern, "status", answer.status, "took", took)
+	})
+}
+
+// recorder remembers the status.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader implements [http.ResponseWriter].
+func (r *recorder) WriteHeader(status int) {
+	r.status = status
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is for [http.ResponseController].
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

@@ -1,0 +1,266 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zelt-go/kv/internal/redistest"
+)
+
+// patience is how long a test waits for what should happen soon.
+const patience = 20 * time.Second
+
+var (
+	binaryDir string
+	binary    = sync.OnceValues(func() (string, error) {
+		var err error
+		if binaryDir, err = os.MkdirTemp("", "server"); err != nil {
+			return "", err
+		}
+		path := filepath.Join(binaryDir, "server")
+		args := []string{"build", "-o", path}
+		if raceEnabled {
+			args = append(args, "-race")
+		}
+		if out, err := exec.Command("go", append(args, ".")...).CombinedOutput(); err != nil {
+			return "", fmt.Errorf("%w\n%s", err, out)
+		}
+		return path, nil
+	})
+)
+
+// process is the program, running.
+type process struct {
+	t   *testing.T
+	cmd *exec.Cmd
+	url string
+
+	mu      sync.Mutex
+	log     []record
+	other   []string // lines that are no records
+	drained chan struct{}
+}
+
+// record is a line of the log.
+type record struct {
+	Time time.Time `json:"time"`
+	Msg  string    `json:"msg"`
+	URL  string    `json:"url"`
+	Job  string    `json:"job"`
+}
+
+// launch starts the program with some environment, and returns at once.
+func launch(t *testing.T, env ...string) *process {
+	t.Helper()
+	path, err := binary()
+	require.NoError(t, err)
+	p := &process{t: t, cmd: exec.Command(path), drained: make(chan struct{})}
+	p.cmd.Env = append([]string{"ADDR=127.0.0.1:0", "LOG_FORMAT=json", "GORACE=halt_on_error=1"}, env...)
+	stderr, err := p.cmd.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, p.cmd.Start())
+	go func() {
+		defer close(p.drained)
+		for lines := bufio.NewScanner(stderr); lines.Scan(); {
+			var r record
+			err := json.Unmarshal(lines.Bytes(), &r)
+			p.mu.Lock()
+			if err == nil {
+				p.log = append(p.log, r)
+			} else {
+				p.other = append(p.other, lines.Text())
+			}
+			p.mu.Unlock()
+		}
+	}()
+	t.Cleanup(func() { p.kill() })
+	return p
+}
+
+// start starts the program, and waits until it serves.
+func start(t *testing.T, env ...string) *process {
+	t.Helper()
+	p := launch(t, env...)
+	p.waitFor("serving")
+	for _, r := range p.records() {
+		if r.Msg == "serving" {
+			p.url = r.URL
+		}
+	}
+	return p
+}
+
+func (p *process) records() []record {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]record(nil), p.log...)
+}
+
+// errors is what the program printed that is no log.
+func (p *process) errors() string {
+	<-p.drained
+	return strings.Join(p.other, "\n")
+}
+
+// waitFor waits for a message in the log.
+func (p *process) waitFor(msg string) {
+	p.t.Helper()
+	require.Eventually(p.t, func() bool {
+		for _, r := range p.records() {
+			if r.Msg == msg {
+				return true
+			}
+		}
+		return false
+	}, patience, time.Millisecond, msg)
+}
+
+func (p *process) signal(sig syscall.Signal) {
+	p.t.Helper()
+	require.NoError(p.t, p.cmd.Process.Signal(sig))
+}
+
+// wait waits for the end, and returns the exit code; -1 after a signal that killed it.
+func (p *process) wait() int {
+	<-p.drained
+	_ = p.cmd.Wait()
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// kill ends it as kill -9 does.
+func (p *process) kill() {
+	if p.cmd.ProcessState == nil {
+		_ = p.cmd.Process.Kill()
+		p.wait()
+	}
+}
+
+// reply is an answer, read to its end.
+type reply struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// newClient returns a client of its own connections, which end with the test.
+func newClient(t testing.TB) *http.Client {
+	transport := &http.Transport{MaxIdleConnsPerHost: 1000, DisableCompression: true}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport, Timeout: patience}
+}
+
+// send sends a request. An answer that begins and does not end is errCut.
+func send(c *http.Client, method, url, body string) (reply, error) {
+	r, err := http.NewRequest(method, url, strings.NewReader(body))
+	if err != nil {
+		return reply{}, err
+	}
+	if method == "POST" {
+		r.GetBody = nil // so that the client repeats nothing by itself
+	}
+	answer, err := c.Do(r)
+	if err != nil {
+		return reply{}, err
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		err = errors.Join(errCut, err)
+	}
+	return reply{answer.StatusCode, answer.Header, string(text)}, err
+}
+
+var errCut = errors.New("the answer was cut")
+
+// everywhere runs a test with the environment of a store in memory, and of one on a Redis.
+func everywhere(t *testing.T, test func(t *testing.T, env ...string)) {
+	t.Run("memory", func(t *testing.T) { test(t) })
+	t.Run("redis", func(t *testing.T) { test(t, "KV_URL="+redistest.Start(t).URL()) })
+}
+
+// The program as a user meets it: nothing set up, it serves at once, and stops when told.
+func TestProcess(t *testing.T) {
+	everywhere(t, func(t *testing.T, env ...string) {
+		begin := time.Now()
+		p := start(t, env...)
+		t.Logf("serving after %v", time.Since(begin).Round(time.Millisecond))
+		c := newClient(t)
+		for _, test := range []struct {
+			method, path, body string
+			status             int
+			says               string
+		}{
+			{"GET", "/", "", 200, "<title>"},
+			{"GET", "/healthz", "", 200, `{"status":"ok"}`},
+			{"GET", "/users/1", "", 200, `{"id":"1","name":"Ada Lovelace"}`},
+			{"PUT", "/users/7", `{"name":"Ken"}`, 200, `{"id":"7","name":"Ken"}`},
+			{"POST", "/login", `{"user":"ada"}`, 200, `{"user":"ada"}`},
+			{"GET", "/me", "", 401, "not logged in"},
+			{"POST", "/logout", "", 204, ""},
+			{"POST", "/jobs/report?takes=10ms", "", 200, `"job":"report"`},
+			{"POST", "/hits/home", "", 200, `{"hits":1}`},
+			{"GET", "/metrics", "", 200, `http_requests_total{code="200",route="POST /hits/{page}"} 1`},
+			{"GET", "/metrics", "", 200, `ratelimit_requests_total{decision="allowed"} 7`},
+			{"GET", "/none", "", 404, ""},
+			{"GET", "/hits/home", "", 405, ""},
+		} {
+			got, err := send(c, test.method, p.url+test.path, test.body)
+			require.NoError(t, err)
+			require.Equal(t, test.status, got.status, "%s %s: %s", test.method, test.path, got.body)
+			require.Contains(t, got.body, test.says, "%s %s", test.method, test.path)
+		}
+		p.signal(syscall.SIGTERM)
+		require.Equal(t, exitOK, p.wait())
+		require.Empty(t, p.errors())
+	})
+}
+
+// Mistakes stop the start with one line that says which.
+func TestMistakes(t *testing.T) {
+	taken := start(t)
+	for _, test := range []struct {
+		env  string
+		code int
+		says string
+	}{
+		{"RATE_WINDOW=ten", exitUsage, "--rate-window: expected duration"},
+		{"RATE_WINDOW=0s", exitUsage, "--rate-window must be positive, got 0s"},
+		{"RATE_LIMIT=-1", exitUsage, "--rate-limit must not be negative"},
+		{"RATE_BY=moon", exitUsage, `--rate-by must be one of "address","session"`},
+		{"LOG_LEVEL=loud", exitUsage, "--log-level must be one of"},
+		{"DRAIN=1m", exitUsage, "less than --grace"},
+		{"KV_URL=http://user:hunter2@host", exitUsage, "has another scheme"},
+		{"KV_URL=redis://user:hunter2@127.0.0.1:1", exitFailed, "start with 127.0.0.1:1: connection refused"},
+		{"ADDR=" + strings.TrimPrefix(taken.url, "http://"), exitFailed, "address already in use (--addr or ADDR says"},
+	} {
+		p := launch(t, test.env)
+		require.Equal(t, test.code, p.wait(), test.env)
+		require.Contains(t, p.errors(), test.says)
+		require.NotContains(t, p.errors(), "\n", "one line")
+		require.NotContains(t, p.errors(), "hunter2")
+	}
+}
+
+func TestHelp(t *testing.T) {
+	path, err := binary()
+	require.NoError(t, err)
+	out, err := exec.Command(path, "-h").Output()
+	require.NoError(t, err)
+	for _, name := range []string{"ADDR", "KV_URL", "RATE_LIMIT", "RATE_WINDOW", "RATE_FAIL", "SESSION_TTL", "JOB_TTL", "GRACE", "LOG_LEVEL"} {
+		require.Contains(t, string(out), "$"+name)
+	}
+}

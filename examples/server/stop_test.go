@@ -1,0 +1,188 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/fx"
+	"go.uber.org/goleak"
+
+	"github.com/zelt-go/kv/internal/redistest"
+)
+
+// SIGTERM under load. What was begun is answered whole, and what was done was answered: the hits that
+// are counted in Redis are those that clients heard of. A client whose connection is refused goes to
+// the other replica, as a balancer would have it, and so nobody sees an error.
+func TestSIGTERMUnderLoad(t *testing.T) {
+	server := redistest.Start(t)
+	env := []string{"KV_URL=" + server.URL(), "RATE_LIMIT=0", "DRAIN=300ms", "GRACE=10s"}
+	stays, goes := start(t, env...), start(t, env...)
+	c := newClient(t)
+	var (
+		wg                              sync.WaitGroup
+		counted, refused, cut, unserved atomic.Int64
+		stop                            = make(chan struct{})
+	)
+	for range 32 {
+		wg.Go(func() {
+			for url := goes.url; ; {
+				got, err := send(c, "POST", url+"/hits/home", "")
+				switch {
+				case errors.Is(err, errCut):
+					cut.Add(1)
+				case errors.Is(err, syscall.ECONNREFUSED):
+					refused.Add(1)
+					url = stays.url
+				case err != nil:
+					unserved.Add(1)
+					t.Error(err)
+				case got.status == http.StatusOK:
+					counted.Add(1)
+				default:
+					t.Errorf("%d: %s", got.status, got.body)
+				}
+				select {
+				case <-stop:
+					return
+				default:
+				}
+			}
+		})
+	}
+	// A request that takes long: its job extends and releases its lock after the signal.
+	wg.Go(func() {
+		got, err := send(c, "POST", goes.url+"/jobs/report?takes=2s", "")
+		if err != nil || got.status != http.StatusOK {
+			t.Error(err, got)
+		}
+	})
+	goes.waitFor("job began")
+	require.Eventually(t, func() bool { return counted.Load() > 200 }, patience, time.Millisecond)
+	begin := time.Now()
+	goes.signal(syscall.SIGTERM)
+	require.Eventually(t, func() bool {
+		got, err := send(c, "GET", goes.url+"/healthz", "")
+		return err == nil && got.status == http.StatusServiceUnavailable
+	}, patience, time.Millisecond, "balancers are told")
+	require.Equal(t, exitOK, goes.wait())
+	took := time.Since(begin)
+	close(stop)
+	wg.Wait()
+	require.Less(t, took, 10*time.Second)
+	require.Zero(t, cut.Load())
+	require.Equal(t, fmt.Sprint(counted.Load()), server.Do("GET", "hits:home"), "done is what was answered")
+	require.Equal(t, "0", server.Do("EXISTS", "locks:report"), "released")
+	t.Logf("exit 0 after %v; %d requests answered, %d cut, %d reset before an answer, %d refused after the end",
+		took.Round(time.Millisecond), counted.Load(), cut.Load(), unserved.Load(), refused.Load())
+}
+
+// A request that outlasts the grace is cut, and the exit code says so.
+func TestGraceIsOver(t *testing.T) {
+	p := start(t, "DRAIN=0s", "GRACE=300ms")
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if _, err := send(newClient(t), "POST", p.url+"/jobs/report?takes=30s", ""); err == nil {
+			t.Error("answered")
+		}
+	})
+	p.waitFor("job began")
+	p.signal(syscall.SIGTERM)
+	require.Equal(t, exitFailed, p.wait())
+	p.waitFor("not stopped cleanly")
+	wg.Wait()
+}
+
+func TestSecondSignal(t *testing.T) {
+	p := start(t, "DRAIN=20s", "GRACE=30s")
+	begin := time.Now()
+	p.signal(syscall.SIGTERM)
+	p.waitFor("stopping; a second signal ends it at once")
+	require.Eventually(t, func() bool { // the signal is the system's again a moment after the line
+		_ = p.cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-p.drained:
+			return true
+		default:
+			return false
+		}
+	}, patience, 10*time.Millisecond)
+	require.Equal(t, -1, p.wait(), "killed by the signal")
+	require.Less(t, time.Since(begin), 10*time.Second)
+}
+
+// In this process, where goroutines can be seen: nothing is left, with a page open and a job at work.
+// The store stops last.
+func TestStopLeavesNothing(t *testing.T) {
+	everywhere(t, func(t *testing.T, env ...string) {
+		t.Setenv("KV_URL", "")
+		for _, e := range env {
+			name, value, _ := strings.Cut(e, "=")
+			t.Setenv(name, value)
+		}
+		before := goleak.IgnoreCurrent()
+		var out, log syncBuffer
+		ctx, cancel := context.WithCancel(t.Context())
+		exit := make(chan int)
+		var hits *Hits
+		go func() {
+			exit <- run(ctx, []string{"--addr=127.0.0.1:0", "--drain=10ms"}, &out, &log, fx.Populate(&hits))
+		}()
+		var url string
+		require.Eventually(t, func() bool {
+			_, after, found := strings.Cut(log.String(), "url=")
+			url, _, _ = strings.Cut(after, "\n")
+			return found && strings.Contains(after, "\n")
+		}, patience, time.Millisecond)
+
+		c := newClient(t)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if got, err := send(c, "GET", url+"/events", ""); err != nil || !strings.Contains(got.body, `data: {"replica":`) {
+				t.Error(err, got)
+			}
+		})
+		wg.Go(func() {
+			if got, err := send(c, "POST", url+"/jobs/report?takes=500ms", ""); err != nil || got.status != http.StatusOK {
+				t.Error(err, got)
+			}
+		})
+		require.Eventually(t, func() bool { return strings.Contains(log.String(), "job began") }, patience, time.Millisecond)
+		cancel()
+		require.Equal(t, exitOK, <-exit, log.String())
+		wg.Wait()
+		c.CloseIdleConnections()
+		goleak.VerifyNone(t, before)
+		if len(env) > 0 {
+			_, err := hits.Count(t.Context(), "home")
+			require.Error(t, err, "the store has stopped")
+		}
+	})
+}
+
+// syncBuffer is a buffer for two goroutines.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
