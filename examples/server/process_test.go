@@ -154,6 +154,7 @@ type reply struct {
 	status int
 	header http.Header
 	body   string
+	closed bool // with the connection
 }
 
 // newClient returns a client of its own connections, which end with the test.
@@ -181,7 +182,7 @@ func send(c *http.Client, method, url, body string) (reply, error) {
 	if err != nil {
 		err = errors.Join(errCut, err)
 	}
-	return reply{answer.StatusCode, answer.Header, string(text)}, err
+	return reply{answer.StatusCode, answer.Header, string(text), answer.Close}, err
 }
 
 var errCut = errors.New("the answer was cut")

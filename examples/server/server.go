@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -14,18 +15,26 @@ const writeTimeout = 15 * time.Second
 
 // Server serves HTTP from Start to Stop.
 type Server struct {
-	http   *http.Server
-	health *Health
-	live   *Live
-	log    *slog.Logger
-	addr   string
-	drain  time.Duration
-	failed chan error
+	http     *http.Server
+	conns    conns
+	health   *Health
+	live     *Live
+	log      *slog.Logger
+	addr     string
+	drain    time.Duration
+	listener net.Listener
+	ended    chan struct{} // serving has
+	failed   chan error
 }
 
 // NewServer returns a Server of handler.
 func NewServer(handler http.Handler, health *Health, live *Live, log *slog.Logger, config Config) *Server {
-	s := &Server{health: health, live: live, log: log, addr: config.Addr, drain: config.Drain, failed: make(chan error, 1)}
+	s := &Server{
+		conns:  conns{busy: map[net.Conn]time.Time{}},
+		health: health, live: live, log: log,
+		addr: config.Addr, drain: config.Drain,
+		ended: make(chan struct{}), failed: make(chan error, 1),
+	}
 	s.http = &http.Server{
 		Handler:           s.closing(handler),
 		ReadHeaderTimeout: 5 * time.Second,
@@ -33,6 +42,7 @@ func NewServer(handler http.Handler, health *Health, live *Live, log *slog.Logge
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,
+		ConnState:         s.conns.track,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 	return s
@@ -44,21 +54,26 @@ func (s *Server) Failed() <-chan error { return s.failed }
 // Start listens, and serves in the background.
 func (s *Server) Start(ctx context.Context) error {
 	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", s.addr)
-	if err != nil {
+	var err error
+	if s.listener, err = config.Listen(ctx, "tcp", s.addr); err != nil {
 		return fmt.Errorf("%w (--addr or ADDR says where to listen)", err)
 	}
-	s.log.Info("serving", "url", "http://"+listener.Addr().String())
+	s.log.Info("serving", "url", "http://"+s.listener.Addr().String())
 	go func() {
-		if err := s.http.Serve(listener); err != http.ErrServerClosed {
+		defer close(s.ended)
+		if err := s.http.Serve(s.listener); !errors.Is(err, net.ErrClosed) {
 			s.failed <- err
 		}
 	}()
 	return nil
 }
 
-// Stop lets balancers and clients go elsewhere, for as long as the drain lasts, then takes no more
-// requests, and waits for those in flight, or for ctx, whose error it then returns.
+// Stop has balancers and clients go elsewhere, for as long as the drain lasts: /healthz says so, and
+// connections are closed after their next answer. Then it takes no more connections, and waits for the
+// requests of those that it has, or for ctx, whose error it then returns.
+//
+// [http.Server.Shutdown] is not enough for that: it drops the requests of connections that it has taken
+// and not read yet, and waits five seconds for those that stay silent.
 func (s *Server) Stop(ctx context.Context) error {
 	s.health.stopping.Store(true)
 	s.live.End()
@@ -66,15 +81,20 @@ func (s *Server) Stop(ctx context.Context) error {
 	case <-time.After(s.drain):
 	case <-ctx.Done():
 	}
-	if err := s.http.Shutdown(ctx); err != nil {
-		_ = s.http.Close()
-		return fmt.Errorf("requests in flight were cut: %w", err)
+	_ = s.listener.Close()
+	<-s.ended
+	defer s.http.Close()
+	for !s.conns.quiet() {
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("requests in flight were cut: %w", ctx.Err())
+		}
 	}
 	return nil
 }
 
-// closing closes connections after their next answer once the server is to stop: of those that
-// Shutdown closes, none is likely to have a request on its way.
+// closing closes connections after their next answer once the server is to stop.
 func (s *Server) closing(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.health.stopping.Load() {
