@@ -54,7 +54,7 @@ func TestNotLimited(t *testing.T) {
 	s := newSite(t, []string{"--rate-limit=1"})
 	s.requireDo(http.StatusOK, "POST", "/hits/home", "")
 	s.requireDo(http.StatusTooManyRequests, "POST", "/hits/home", "")
-	for _, path := range []string{"/", "/page.css", "/page.js", "/healthz", "/metrics"} {
+	for _, path := range []string{"/", "/page.css", "/page.js", "/icon.svg", "/healthz", "/metrics"} {
 		require.Equal(t, http.StatusOK, s.do("GET", path, "").StatusCode, path)
 	}
 	unlimited := newSite(t, []string{"--rate-limit=0"})

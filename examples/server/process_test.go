@@ -205,7 +205,7 @@ func TestProcess(t *testing.T) {
 			status             int
 			says               string
 		}{
-			{"GET", "/", "", 200, "<title>"},
+			{"GET", "/", "", 200, "<title>Zelt KV example server"},
 			{"GET", "/healthz", "", 200, `{"status":"ok"}`},
 			{"GET", "/users/1", "", 200, `{"id":"1","name":"Ada Lovelace"}`},
 			{"PUT", "/users/7", `{"name":"Ken"}`, 200, `{"id":"7","name":"Ken"}`},

@@ -25,6 +25,7 @@ func NewHandler(users *Users, logins *Logins, jobs *Jobs, hits *Hits, limit *Lim
 	mux.Handle("GET /{$}", page("page.html"))
 	mux.Handle("GET /page.css", page("page.css"))
 	mux.Handle("GET /page.js", page("page.js"))
+	mux.Handle("GET /icon.svg", page("icon.svg"))
 
 	// A page of another origin can't use the cookie of a browser that comes here.
 	guarded := http.NewCrossOriginProtection().Handler(mux)
