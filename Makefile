@@ -1,13 +1,13 @@
 # `make test` is what CI runs. It needs Go, git and make; the race detector needs a C
-# compiler, and some tests a Redis server, which are installed where that can be done.
+# compiler, and some tests a Redis server and a browser, which are installed where that can be done.
 
 GO      ?= go
 MODULES := . adaptor/redis adaptor/redis/internal/bench examples internal/bench internal/tools
 BIN     := $(CURDIR)/bin
 
-.PHONY: test cc servers format vet staticcheck tidy race narrow tour soak verify fuzz bench bench-redis microbench clean
+.PHONY: test cc servers browser format vet staticcheck tidy race narrow tour soak verify fuzz bench bench-redis load microbench clean
 
-test: cc servers format vet staticcheck tidy race narrow tour
+test: cc servers browser format vet staticcheck tidy race narrow tour
 
 # $(call install,program,what it is,what for,Debian's packages) installs a program if it is missing.
 install = @command -v $(1) >/dev/null 2>&1 || { \
@@ -24,6 +24,9 @@ cc:
 # The tests start servers of their own; a server that the package may have started stays alone.
 servers:
 	$(call install,redis-server,redis-server,the tests of adaptor/redis start,redis-server redis-tools)
+
+browser:
+	$(call install,chromium,Chromium,the page of examples/server is tested in,chromium)
 
 format:
 	@out=$$(gofmt -l .); if [ -n "$$out" ]; then echo "not formatted by gofmt:"; echo "$$out"; exit 1; fi
@@ -67,6 +70,8 @@ verify: servers
 	$(GO) test ./adaptor/redis -timeout 60m -run '^TestHistories$$' -histories 100
 	$(GO) test ./adaptor/redis -timeout 60m -v -run '^TestKill$$' -kills 20
 	$(GO) test ./adaptor/redis -timeout 60m -v -run '^(TestFailover|TestCutOff)'
+	$(GO) test ./examples/server -timeout 60m -v -run '^TestExactlyTheLimit$$' -windows 100
+	$(GO) test ./examples/server -timeout 60m -v -run '^TestNeverTwoHolders$$' -deaths 1000
 
 # Each fuzz target for FUZZTIME.
 FUZZTIME ?= 1m
@@ -84,6 +89,11 @@ bench:
 # The stores on a server beside the client below them, go-redis and redis-benchmark: five minutes.
 bench-redis: servers
 	$(GO) test ./adaptor/redis/internal/bench -count 1 -timeout 30m -v -rounds 8
+
+# What the rate limit of examples/server costs a request, on memory and on Redis: two minutes.
+load: servers
+	$(call install,wrk,wrk,measures examples/server,wrk)
+	$(GO) test ./examples/server -count 1 -timeout 30m -v -run '^TestLoad$$' -load 1s -rounds 9
 
 microbench:
 	$(GO) test ./internal/codec ./memory -run '^$$' -bench . -benchmem -count 6

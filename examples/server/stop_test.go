@@ -36,16 +36,16 @@ func TestSIGTERMUnderLoad(t *testing.T) {
 	})
 }
 
-// load is what became of requests.
-type load struct{ counted, refused, reset, cut atomic.Int64 }
+// tally is what became of requests.
+type tally struct{ counted, refused, reset, cut atomic.Int64 }
 
-func underSIGTERM(t *testing.T, listen bool) *load {
+func underSIGTERM(t *testing.T, listen bool) *tally {
 	server := redistest.Start(t)
 	env := []string{"KV_URL=" + server.URL(), "RATE_LIMIT=0", "DRAIN=300ms", "GRACE=10s"}
 	stays, goes := start(t, env...), start(t, env...)
 	c := newClient(t)
 	var (
-		l    load
+		l    tally
 		wg   sync.WaitGroup
 		stop = make(chan struct{})
 	)
