@@ -13,13 +13,15 @@ import (
 	"github.com/zelt-go/kv/internal/redistest"
 )
 
-// Redis is killed and started again under load, twice. The service answers throughout, as it is
-// configured to, and recovers by itself; no hit is counted twice, and none that was acknowledged is lost.
+// Redis is killed and started again under load, and its answers are lost on the way. The service answers
+// throughout, as it is configured to, and recovers by itself; no hit is counted twice, and none that was
+// acknowledged is lost.
 func TestOutage(t *testing.T) {
 	for _, fail := range []string{"open", "closed"} {
 		t.Run(fail, func(t *testing.T) {
 			server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
-			p := start(t, "KV_URL="+server.URL(), "RATE_FAIL="+fail, "RATE_LIMIT=1000000")
+			proxy := redistest.StartProxy(t, server.Addr)
+			p := start(t, "KV_URL="+proxy.URL(), "KV_TIMEOUT=300ms", "RATE_FAIL="+fail, "RATE_LIMIT=1000000")
 			c := newClient(t)
 			var (
 				mu      sync.Mutex
@@ -95,6 +97,15 @@ func TestOutage(t *testing.T) {
 				more(http.StatusOK)
 				recovered = max(recovered, time.Since(begin))
 			}
+			// Answers that are lost: what they were to say has happened.
+			for range 8 {
+				proxy.Set(redistest.Cut)
+				more(http.StatusOK)
+			}
+			proxy.Set(redistest.Swallow)
+			more(http.StatusServiceUnavailable)
+			proxy.Set(redistest.Pass)
+			more(http.StatusOK)
 			close(stop)
 			wg.Wait()
 			if fail == "open" {
@@ -102,6 +113,7 @@ func TestOutage(t *testing.T) {
 			}
 			counted, err := strconv.Atoi(server.Do("GET", "hits:home"))
 			require.NoError(t, err)
+			require.Positive(t, unknown)
 			require.GreaterOrEqual(t, counted, len(seen), "what was acknowledged is there")
 			require.LessOrEqual(t, counted, len(seen)+unknown, "and nothing twice")
 			p.waitFor("the store of the rate limit does not answer")

@@ -117,7 +117,7 @@ func (b *browser) scheme(name string) {
 // Everything on the page does what it says, and the numbers move.
 func TestPage(t *testing.T) {
 	everywhere(t, func(t *testing.T, env ...string) {
-		p := start(t, append(env, "NAME=replica-1", "RATE_LIMIT=20", "RATE_WINDOW=4s", "KV_GC_INTERVAL=500ms", "JOB_TAKES=2s")...)
+		p := start(t, append(env, "NAME=replica-1", "RATE_LIMIT=20", "RATE_WINDOW=3s", "KV_GC_INTERVAL=500ms", "JOB_TAKES=1500ms")...)
 		b := newBrowser(t)
 		b.do(chromedp.EmulateViewport(1100, 900))
 		b.do(chromedp.Navigate(p.url))
@@ -194,7 +194,7 @@ func picture(b *browser, p *process) {
 		}
 		time.Sleep(500 * time.Millisecond)
 	}
-	time.Sleep(4 * time.Second) // the next window
+	b.waitForText("left", "20 of 20 remain") // in the next window
 	b.press("Run report")
 	b.press("30 hits at once")
 	b.waitForText("job-report", "replica-1, ")

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -119,14 +120,22 @@ func (p *process) errors() string {
 // waitFor waits for a message in the log.
 func (p *process) waitFor(msg string) {
 	p.t.Helper()
-	require.Eventually(p.t, func() bool {
-		for _, r := range p.records() {
-			if r.Msg == msg {
-				return true
+	logged := func() bool {
+		return slices.ContainsFunc(p.records(), func(r record) bool { return r.Msg == msg })
+	}
+	for deadline := time.Now().Add(patience); !logged(); time.Sleep(time.Millisecond) {
+		select {
+		case <-p.drained:
+			if logged() {
+				return
+			}
+			p.t.Fatalf("the server ended without %q: %s\n%+v", msg, p.errors(), p.records())
+		default:
+			if time.Now().After(deadline) {
+				p.t.Fatalf("the server does not log %q\n%+v", msg, p.records())
 			}
 		}
-		return false
-	}, patience, time.Millisecond, msg)
+	}
 }
 
 func (p *process) signal(sig syscall.Signal) {
