@@ -145,7 +145,13 @@ func (p *process) signal(sig syscall.Signal) {
 
 // wait waits for the end, and returns the exit code; -1 after a signal that killed it.
 func (p *process) wait() int {
-	<-p.drained
+	p.t.Helper()
+	select {
+	case <-p.drained:
+	case <-time.After(2 * patience):
+		_ = p.cmd.Process.Kill()
+		p.t.Errorf("the server does not end\n%+v", p.records())
+	}
 	_ = p.cmd.Wait()
 	return p.cmd.ProcessState.ExitCode()
 }

@@ -32,6 +32,7 @@ func TestExactlyTheLimit(t *testing.T) {
 			remaining [limit]int
 			refused   int
 			done      = make(chan struct{})
+			finish    = sync.OnceFunc(func() { close(done) })
 		)
 		for i := range clients {
 			url := replicas[i%len(replicas)].url + "/hits/home"
@@ -42,11 +43,14 @@ func TestExactlyTheLimit(t *testing.T) {
 					var r, left int
 					if err == nil && got.status == http.StatusOK {
 						_, err = fmt.Sscanf(got.header.Get("RateLimit"), `"default";r=%d;t=%d`, &r, &left)
+						if r < 0 || r >= limit {
+							err = fmt.Errorf("%d remain", r)
+						}
 						if err == nil {
 							remaining[r]++
 						}
 						if r == 0 && remaining[0] == *windows {
-							close(done)
+							finish()
 						}
 					} else if err == nil && got.status == http.StatusTooManyRequests {
 						refused++
@@ -56,6 +60,7 @@ func TestExactlyTheLimit(t *testing.T) {
 					mu.Unlock()
 					if err != nil {
 						t.Error(err)
+						finish()
 						return
 					}
 					select {

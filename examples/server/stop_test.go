@@ -167,6 +167,7 @@ func TestStopLeavesNothing(t *testing.T) {
 
 		c := newClient(t)
 		var wg sync.WaitGroup
+		defer wg.Wait()
 		wg.Go(func() {
 			if got, err := send(c, "GET", url+"/events", ""); err != nil || !strings.Contains(got.body, `data: {"replica":`) {
 				t.Error(err, got)
