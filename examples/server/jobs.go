@@ -36,7 +36,7 @@ func (j *Jobs) Run(ctx context.Context, name string, takes time.Duration) (ran b
 	return j.locker.Run(ctx, name, j.ttl, func(ctx context.Context, l *lock.Lock) error {
 		j.log.Info("job began", "job", name)
 		err := j.work(ctx, l, asked.Add(j.ttl), takes)
-		j.log.Info("job ended", "job", name, "error", err)
+		j.log.Info("job ended", "job", name)
 		return err
 	})
 }
