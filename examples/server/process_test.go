@@ -44,11 +44,12 @@ var (
 	})
 )
 
-// process is the program, running.
+// process is the program, running. It ends with the test, and with the test's process however that ends.
 type process struct {
-	t   *testing.T
-	cmd *exec.Cmd
-	url string
+	t     *testing.T
+	cmd   *exec.Cmd
+	guard *exec.Cmd
+	url   string
 
 	mu      sync.Mutex
 	log     []record
@@ -74,6 +75,10 @@ func launch(t *testing.T, env ...string) *process {
 	stderr, err := p.cmd.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, p.cmd.Start())
+	p.guard = exec.Command("/bin/sh", "-c", `read _; kill -9 "$0"`, fmt.Sprint(p.cmd.Process.Pid)) // when its input ends
+	_, err = p.guard.StdinPipe()
+	require.NoError(t, err)
+	require.NoError(t, p.guard.Start())
 	go func() {
 		defer close(p.drained)
 		for lines := bufio.NewScanner(stderr); lines.Scan(); {
@@ -152,6 +157,8 @@ func (p *process) wait() int {
 		_ = p.cmd.Process.Kill()
 		p.t.Errorf("the server does not end\n%+v", p.records())
 	}
+	_ = p.guard.Process.Kill() // before its pid may be another's
+	_ = p.guard.Wait()
 	_ = p.cmd.Wait()
 	return p.cmd.ProcessState.ExitCode()
 }
