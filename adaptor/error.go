@@ -69,7 +69,7 @@ func CodeOf(err error) Code {
 // from Err, whose own text makes no such promise.
 type Error struct {
 	Code Code
-	// Op is the method that failed, such as "Set"; "Get" for [Get].
+	// Op is the method that failed, such as "Set"; "Get" for [Get], "Of" for [Of].
 	Op string
 	// Namespace is the path as it stands in a physical key: "sessions/admin". For
 	// Op "Namespace" it is the parent's, "" at the top.
@@ -160,11 +160,13 @@ const (
 	opSetNX            = "SetNX"
 	opCompareAndSwap   = "CompareAndSwap"
 	opCompareAndDelete = "CompareAndDelete"
+	opOf               = "Of"
+	opGetOrLoad        = "GetOrLoad"
 )
 
 func writes(op string) bool {
 	switch op {
-	case opNamespace, opGet, opGetRaw, opHas, opTTL:
+	case opNamespace, opGet, opGetRaw, opHas, opTTL, opOf, opGetOrLoad:
 		return false
 	}
 	return true

@@ -84,6 +84,9 @@ func (s *KVStore) get(ctx context.Context, op, key string) (value []byte, found 
 	if err != nil {
 		return nil, false, s.fail(op, key, err)
 	}
+	if isNote(value) {
+		return nil, false, nil
+	}
 	return value, found, nil
 }
 

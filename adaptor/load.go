@@ -1,0 +1,304 @@
+package adaptor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/zelt-go/kv/adaptor/driver"
+	"github.com/zelt-go/kv/internal/codec"
+	"github.com/zelt-go/kv/internal/flight"
+	"github.com/zelt-go/kv/internal/place"
+)
+
+const (
+	// leaseTTL is how long a load may take, and how long the note of a process that died
+	// stays. The note of a dead process harms nobody: the next load takes it over.
+	leaseTTL = 5 * time.Minute
+	// storeTimeout ends the storing of a result, which nobody's context does.
+	storeTimeout = 5 * time.Second
+)
+
+// Loaded is what a loader found. The zero Loaded is the zero T.
+type Loaded[T any] struct {
+	Value T
+	// None says that there is none; Value is ignored.
+	None bool
+	// TTL is the time to live of that. 0: as the handle's [DefaultTTL], or [NoneTTL], says.
+	// A negative one is ErrInvalidTTL.
+	TTL time.Duration
+}
+
+// LoadPanic is what [Typed.GetOrLoad] panics with when the loader has panicked.
+type LoadPanic struct {
+	// Value is what the loader panicked with.
+	Value any
+	// Stack is that of the loader, as debug.Stack formats it.
+	Stack []byte
+}
+
+// Error returns the text of Value, and Stack.
+func (p *LoadPanic) Error() string {
+	return fmt.Sprintf("kv: the loader panicked: %v\n\n%s", p.Value, p.Stack)
+}
+
+// Unwrap returns Value if it is an error.
+func (p *LoadPanic) Unwrap() error {
+	err, _ := p.Value.(error)
+	return err
+}
+
+// GetOrLoad returns the value at key, and calls load, stores what it returns and returns
+// that if there is none. found is false, and err nil, if load says that there is none. What
+// load has to read must be changed first, and the key deleted or set then.
+//
+// Callers of one key share one load, whatever handle on the namespace they have, as long
+// as they use one adaptor in one process: other processes load for themselves. Each gets
+// a T of its own, decoded from JSON text as [Get] does.
+//
+// load gets a context with the values of the first caller's. It ends when the last caller
+// has left, and not with any one's context or deadline: who has no time left leaves, with
+// ErrStoreOperationFailed around the error of its own context, and the others get the
+// value. A load may not ask for its own key: that is ErrStoreOperationFailed.
+//
+// The error of load is returned to all callers as it is, and nothing is stored. So is a
+// panic, as a [*LoadPanic], and runtime.Goexit. When all have left before, nobody learns of
+// it.
+//
+// # What is stored, and for how long
+//
+// A value is stored for Loaded.TTL, or else [DefaultTTL]. That there is none is
+// remembered for Loaded.TTL, or else [NoneTTL], or else not at all. [Jitter] shortens all
+// of these. What JSON can't hold is ErrInvalidValue, and a bad time to live
+// ErrInvalidTTL, after the load has run; a bad option of the handle, before.
+//
+// When the store fails to store what was loaded, the value is returned all the same,
+// without an error: the next call loads again. When it fails to read, load is not called, and that
+// is the error, ErrInvalidValue too: a stored value that is no T stays.
+//
+// # A write during a load wins
+//
+// While a load runs, a note lies at the key; the result is stored in one atomic step
+// that needs this very note to be there still. Every write takes it away: Set or Del,
+// of this handle, of another one or of the plain store, in this process or another, by
+// another program too. Then the result is not stored, and does not come back.
+//
+// Nor does a call that begins after such a write has returned get the result of a load
+// that began before it: it starts a second load. Who had asked before gets the value that
+// was written, if there is one, or else what the load returned.
+//
+// That holds across processes as far as the store is one: a failover of Redis may lose
+// a Del that was acknowledged, and the note is there again. If the store refuses the
+// note (it is full, or read only), nothing is stored, but a caller may share a load that
+// began before its own Del. What took more than five minutes to load is not stored.
+//
+// # What others see
+//
+// A note is a missing key to all methods of [Typed], to [Get] and to GetRaw. The other
+// methods of a plain store see an entry, with a time to live of its own: Has, TTL, Expire,
+// SetNX and Incr are not for keys that are loaded. Another program sees text that
+// begins with a space, a quote and "kv:", and takes it for a missing key.
+func (t Typed[T]) GetOrLoad(ctx context.Context, key string, load func(ctx context.Context) (Loaded[T], error)) (value T, found bool, err error) {
+	text, found, err := t.store.peek(ctx, opGetOrLoad, key)
+	if err == nil && !settled(text, found) {
+		text, err = t.await(ctx, key, text, load)
+	}
+	if err != nil || string(text) == noteNone {
+		return value, false, err
+	}
+	if err := codec.Unmarshal(text, &value); err != nil {
+		var zero T
+		return zero, false, failure(opGetOrLoad, t.store.path, key, CodeInvalidValue, err)
+	}
+	return value, true, nil
+}
+
+// loads are the loads that run in this process.
+var loads flight.Group[loadKey, []byte]
+
+// loadKey is a key of a backend. Two apps have two backends.
+type loadKey struct {
+	backend  any
+	physical string
+}
+
+// await returns the text that a load of key settles on. text is what lies there.
+func (t Typed[T]) await(ctx context.Context, key string, text []byte, load func(context.Context) (Loaded[T], error)) ([]byte, error) {
+	if err := t.check(opGetOrLoad, key); err != nil {
+		return nil, err
+	}
+	key = strings.Clone(key) // a load may outlive its first caller
+	at := loadKey{place.Identity(t.store.opener), driver.Key(t.store.path, key)}
+	var doubted *flight.Call[[]byte]
+	for {
+		call, err := loads.Join(ctx, at, func(c *flight.Call[[]byte], lease string) flight.Admission {
+			switch {
+			case lease == "": // it has not begun to load
+				return flight.Enter
+			case lease == string(text): // nothing was written since
+				return flight.Enter
+			case c == doubted: // its note was there before text was read, and is gone
+				return flight.Replace
+			}
+			doubted = c
+			return flight.LookAgain
+		}, func(ctx context.Context, c *flight.Call[[]byte]) ([]byte, error) {
+			return t.fill(ctx, c, at, key, load)
+		})
+		if err != nil {
+			return nil, t.store.fail(opGetOrLoad, key, errOwnKey)
+		}
+		if call != nil {
+			return t.result(ctx, key, call)
+		}
+		var found bool
+		if text, found, err = t.store.peek(ctx, opGetOrLoad, key); err != nil || settled(text, found) {
+			return text, err
+		}
+	}
+}
+
+var errOwnKey = driver.Reason(errors.New("kv: a load asks for its own key"), "a load asks for its own key")
+
+func (t Typed[T]) result(ctx context.Context, key string, call *flight.Call[[]byte]) ([]byte, error) {
+	if !call.Wait(ctx) {
+		return nil, t.store.fail(opGetOrLoad, key, ctx.Err())
+	}
+	text, err, crash := call.Result()
+	if crash != nil {
+		if crash.Goexit {
+			runtime.Goexit()
+		}
+		panic(&LoadPanic{crash.Value, crash.Stack})
+	}
+	return text, err
+}
+
+// fill loads key and stores the result; it returns a text that is settled.
+func (t Typed[T]) fill(ctx context.Context, call *flight.Call[[]byte], at loadKey, key string, load func(context.Context) (Loaded[T], error)) ([]byte, error) {
+	own := newLease()
+	owners.Store(own, at)
+	defer owners.Delete(own)
+	note, text, err := t.lease(ctx, at, key, own)
+	if err != nil || text != nil {
+		return text, err
+	}
+	stored := false
+	defer func() {
+		if !stored && note == own {
+			_, _ = t.settle(ctx, key, note, nil, driver.NoTTL)
+		}
+	}()
+	call.SetTag(note)
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	loaded, err := load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	text, ttl, err := t.textOf(key, loaded)
+	if err != nil || note == "" {
+		return text, err
+	}
+	if !loaded.None || ttl != driver.NoTTL {
+		if stored, err = t.settle(ctx, key, note, text, ttl); err != nil {
+			return text, nil
+		}
+	}
+	if !stored { // was something written meanwhile?
+		written, found, err := t.store.peek(context.WithoutCancel(ctx), opGetOrLoad, key)
+		if err == nil && settled(written, found) {
+			return written, nil
+		}
+	}
+	return text, nil
+}
+
+// owners has the notes of the loads that run in this process, and where they lie.
+var owners sync.Map
+
+// lease puts the note own at key, or takes over one that lies there, and returns it. It
+// returns a settled text instead if there is one by now, and neither if the store does
+// not take the note.
+//
+// A note of another process is taken over as it is: either result may be stored, as long
+// as nothing was written. One of ours is that of a load which all have left, and which
+// removes its note when it ends: it is replaced.
+func (t Typed[T]) lease(ctx context.Context, at loadKey, key, own string) (note string, text []byte, err error) {
+	for {
+		placed, err := t.store.atomic.SetNX(ctx, key, []byte(own), leaseTTL)
+		if err != nil {
+			return "", nil, nil
+		}
+		if placed {
+			return own, nil, nil
+		}
+		text, found, err := t.store.peek(ctx, opGetOrLoad, key)
+		switch {
+		case err != nil:
+			return "", nil, err
+		case settled(text, found):
+			return "", text, nil
+		case found:
+			note := string(text)
+			if owner, _ := owners.Load(note); owner == at {
+				note = own
+			}
+			// It may be gone by now; if not, it has all its time again.
+			taken, err := t.store.atomic.CompareAndSwap(ctx, key, text, []byte(note), leaseTTL)
+			if err != nil {
+				return "", nil, nil
+			}
+			if taken {
+				return note, nil, nil
+			}
+		}
+	}
+}
+
+// settle replaces the note by text, or removes it if text is nil, and reports whether it
+// was there. It goes on when all have left.
+func (t Typed[T]) settle(ctx context.Context, key, lease string, text []byte, ttl time.Duration) (bool, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	if text == nil {
+		return t.store.atomic.CompareAndDelete(ctx, key, []byte(lease))
+	}
+	return t.store.atomic.CompareAndSwap(ctx, key, []byte(lease), slices.Clone(text), ttl)
+}
+
+// textOf returns what is stored for loaded, and for how long.
+func (t Typed[T]) textOf(key string, loaded Loaded[T]) ([]byte, time.Duration, error) {
+	p := t.store.plain()
+	opt := t.ttl
+	if loaded.None {
+		opt = t.none
+	}
+	if loaded.TTL != 0 {
+		opt = WithTTL(loaded.TTL)
+	}
+	ttl, err := p.writeTTL(opGetOrLoad, key, []Option{opt}, false)
+	if err != nil {
+		return nil, 0, err
+	}
+	ttl = jittered(ttl, t.jitter)
+	if loaded.None {
+		return []byte(noteNone), ttl, nil
+	}
+	text, err := p.encode(opGetOrLoad, key, loaded.Value)
+	return text, ttl, err
+}
+
+// jittered shortens ttl by a random part of fraction of it. It stays a positive number of
+// whole milliseconds, or NoTTL.
+func jittered(ttl time.Duration, fraction float64) time.Duration {
+	most := int64(float64(ttl/time.Millisecond) * fraction)
+	return max(ttl-time.Duration(rand.Int64N(most+1))*time.Millisecond, min(ttl, time.Millisecond))
+}

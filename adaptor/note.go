@@ -1,0 +1,26 @@
+package adaptor
+
+import "crypto/rand"
+
+// A note lies at a key that has no value, and says why: GetOrLoad is loading one, or has
+// found that there is none. It lies where the value would, so that whatever is written
+// there, by whomever, also takes the note away: that is how a load finds out that its
+// result is obsolete. It is a JSON string after a space, with which no text begins
+// that the front stores as a value.
+const (
+	notePrefix = ` "kv:`
+	noteNone   = notePrefix + `none"`
+)
+
+// newLease returns a note that a load has begun: no two are equal.
+func newLease() string { return notePrefix + "load " + rand.Text() + `"` }
+
+func isNote(text []byte) bool {
+	return len(text) > len(notePrefix) && text[0] == ' ' && string(text[:len(notePrefix)]) == notePrefix
+}
+
+// settled reports whether what was read at a key answers GetOrLoad: a value, or the note
+// that there is none.
+func settled(text []byte, found bool) bool {
+	return found && (!isNote(text) || string(text) == noteNone)
+}
