@@ -155,7 +155,9 @@ func (t Typed[T]) await(ctx context.Context, key string, text []byte, load func(
 			return nil, t.store.fail(opGetOrLoad, key, errOwnKey)
 		}
 		if call != nil {
-			return t.result(ctx, key, call)
+			if text, err := t.result(ctx, key, call); text != nil || err != nil {
+				return text, err
+			}
 		}
 		var found bool
 		if text, found, err = t.store.peek(ctx, opGetOrLoad, key); err != nil || settled(text, found) {
@@ -163,6 +165,9 @@ func (t Typed[T]) await(ctx context.Context, key string, text []byte, load func(
 		}
 	}
 }
+
+// errSettled is never seen by users.
+var errSettled = errors.New("kv: there is nothing to load")
 
 var errOwnKey = driver.Reason(errors.New("kv: a load asks for its own key"), "a load asks for its own key")
 
@@ -180,14 +185,19 @@ func (t Typed[T]) result(ctx context.Context, key string, call *flight.Call[[]by
 	return text, err
 }
 
-// fill loads key and stores the result; it returns a text that is settled.
+// fill loads key and stores the result; it returns a text that is settled, or nil if there
+// was nothing to load any more: then each caller has to look itself, since what fill has
+// seen may be gone by the time a caller joins.
 func (t Typed[T]) fill(ctx context.Context, call *flight.Call[[]byte], at loadKey, key string, load func(context.Context) (Loaded[T], error)) ([]byte, error) {
 	own := newLease()
 	owners.Store(own, at)
 	defer owners.Delete(own)
-	note, text, err := t.lease(ctx, at, key, own)
-	if err != nil || text != nil {
-		return text, err
+	note, err := t.lease(ctx, at, key, own)
+	if err == errSettled {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
 	}
 	stored := false
 	defer func() {
@@ -224,28 +234,27 @@ func (t Typed[T]) fill(ctx context.Context, call *flight.Call[[]byte], at loadKe
 // owners has the notes of the loads that run in this process, and where they lie.
 var owners sync.Map
 
-// lease puts the note own at key, or takes over one that lies there, and returns it. It
-// returns a settled text instead if there is one by now, and neither if the store does
-// not take the note.
+// lease puts the note own at key, or takes over one that lies there, and returns it; "" if
+// the store does not take it. The error is errSettled if there is nothing to load.
 //
 // A note of another process is taken over as it is: either result may be stored, as long
 // as nothing was written. One of ours is that of a load which all have left, and which
 // removes its note when it ends: it is replaced.
-func (t Typed[T]) lease(ctx context.Context, at loadKey, key, own string) (note string, text []byte, err error) {
+func (t Typed[T]) lease(ctx context.Context, at loadKey, key, own string) (string, error) {
 	for {
 		placed, err := t.store.atomic.SetNX(ctx, key, []byte(own), leaseTTL)
 		if err != nil {
-			return "", nil, nil
+			return "", nil
 		}
 		if placed {
-			return own, nil, nil
+			return own, nil
 		}
 		text, found, err := t.store.peek(ctx, opGetOrLoad, key)
 		switch {
 		case err != nil:
-			return "", nil, err
+			return "", err
 		case settled(text, found):
-			return "", text, nil
+			return "", errSettled
 		case found:
 			note := string(text)
 			if owner, _ := owners.Load(note); owner == at {
@@ -254,10 +263,10 @@ func (t Typed[T]) lease(ctx context.Context, at loadKey, key, own string) (note 
 			// It may be gone by now; if not, it has all its time again.
 			taken, err := t.store.atomic.CompareAndSwap(ctx, key, text, []byte(note), leaseTTL)
 			if err != nil {
-				return "", nil, nil
+				return "", nil
 			}
 			if taken {
-				return note, nil, nil
+				return note, nil
 			}
 		}
 	}

@@ -455,20 +455,20 @@ type shelved struct {
 // process is one process on a shelf: it shares no load with another one.
 type process struct {
 	*shelf
-	pause func()                // before and after each step
-	fail  func(op string) error // instead of it
+	fail  func(op string) error // instead of a step
+	pause func(op string)       // before and after it
 }
 
 func (p *process) OpenAtomic(path []string) (driver.AtomicStore, error) { return p, nil }
 
 func (s *shelf) process() *process {
-	return &process{shelf: s, pause: func() {}, fail: func(string) error { return nil }}
+	return &process{shelf: s, fail: func(string) error { return nil }, pause: func(string) {}}
 }
 
 // step does one atomic step: f is told what lies at key, and returns what shall.
 func (p *process) step(op, key string, f func(e shelved, found bool) (shelved, bool)) error {
-	p.pause()
-	defer p.pause()
+	p.pause(op)
+	defer p.pause(op)
 	if err := p.fail(op); err != nil {
 		return err
 	}
@@ -586,7 +586,7 @@ func TestAWriteDuringALoadWins(t *testing.T) {
 			var plain []*adaptor.AtomicKVStore
 			for range 2 {
 				p := shared.process()
-				p.pause = func() { doze(20) }
+				p.pause = func(string) { doze(20) }
 				plain = append(plain, p.store(t))
 				typed = append(typed, adaptor.Of[int64](plain[len(plain)-1], adaptor.DefaultTTL(time.Hour), adaptor.NoneTTL(time.Hour)))
 			}
@@ -690,6 +690,34 @@ func TestACallerAfterADelGetsTheNewValue(t *testing.T) {
 		value, _, err := h.Get(ctx, "k")
 		require.NoError(t, err)
 		assert.Equal(t, "new", value)
+	})
+}
+
+// A load that finds that it is not needed has seen a value which a later caller must not get:
+// that one comes after a Del, and joins before the load's end.
+func TestWhatALoadHasSeenMayBeGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shared := newShelf()
+		p, other := shared.process(), shared.process().store(t)
+		h := adaptor.Of[string](p.store(t))
+		var notes, reads atomic.Int64
+		p.pause = func(op string) {
+			switch {
+			case op == "SetNX" && notes.Add(1) == 1: // the caller has seen nothing
+				assert.NoError(t, other.Set(ctx, "k", "old"))
+			case op == "Get" && reads.Add(1) == 4: // the load has seen "old"
+				time.Sleep(time.Minute)
+			}
+		}
+		together(2, func(i int) {
+			time.Sleep(time.Duration(i) * time.Second)
+			if i == 1 {
+				assert.NoError(t, other.Del(ctx, "k"))
+			}
+			value, _, err := h.GetOrLoad(ctx, "k", slowly(time.Second, "new"))
+			assert.NoError(t, err)
+			assert.Equal(t, "new", value)
+		})
 	})
 }
 

@@ -25,7 +25,10 @@ func openMemory(t testing.TB, name string) *adaptor.AtomicKVStore {
 // What a handle tells the driver: its own time to live, unless the call has one.
 func TestDefaultTTL(t *testing.T) {
 	set := func(h adaptor.Typed[int], opts ...adaptor.Option) error { return h.Set(ctx, "k", 1, opts...) }
-	setNX := func(h adaptor.Typed[int], opts ...adaptor.Option) error { _, err := h.SetNX(ctx, "k", 1, opts...); return err }
+	setNX := func(h adaptor.Typed[int], opts ...adaptor.Option) error {
+		_, err := h.SetNX(ctx, "k", 1, opts...)
+		return err
+	}
 	swap := func(h adaptor.Typed[int], opts ...adaptor.Option) error {
 		_, err := h.CompareAndSwap(ctx, "k", 1, 2, opts...)
 		return err
@@ -273,6 +276,15 @@ func TestTypedAllocatesNothing(t *testing.T) {
 		"Del":              {func() { _ = h.Del(ctx, "x") }, func() { _ = s.Del(ctx, "x") }},
 		"Of":               {func() { _ = adaptor.Of[User](s, adaptor.DefaultTTL(time.Hour)) }, func() {}},
 	} {
-		assert.LessOrEqual(t, testing.AllocsPerRun(100, tt.typed), testing.AllocsPerRun(100, tt.plain), name)
+		assert.LessOrEqual(t, allocs(tt.typed), allocs(tt.plain), name)
 	}
+}
+
+// allocs is the least of some counts: with the race detector, pools forget at random.
+func allocs(f func()) float64 {
+	least := math.Inf(1)
+	for range 10 {
+		least = min(least, testing.AllocsPerRun(10, f))
+	}
+	return least
 }

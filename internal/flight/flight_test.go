@@ -1,0 +1,87 @@
+package flight_test
+
+import (
+	"context"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/zelt-go/kv/internal/flight"
+)
+
+// However a call ends, its key is forgotten, and no goroutine is left.
+func TestNothingIsLeft(t *testing.T) {
+	for name, tt := range map[string]struct {
+		end   func(context.Context) (int, error)
+		waits bool
+		crash *flight.Crash
+	}{
+		"returns": {func(context.Context) (int, error) { return 7, nil }, true, nil},
+		"panics":  {func(context.Context) (int, error) { panic("boom") }, true, &flight.Crash{Value: "boom"}},
+		"exits":   {func(context.Context) (int, error) { runtime.Goexit(); return 0, nil }, true, &flight.Crash{Goexit: true}},
+		"is left": {func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, ctx.Err() }, false, nil},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var g flight.Group[int, int]
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			for key := range 100 {
+				call, err := g.Join(ctx, key, nil, func(ctx context.Context, _ *flight.Call[int]) (int, error) { return tt.end(ctx) })
+				require.NoError(t, err)
+				assert.Equal(t, tt.waits, call.Wait(ctx), name)
+				if !tt.waits {
+					continue
+				}
+				_, _, crash := call.Result()
+				if crash != nil {
+					crash.Stack = nil
+				}
+				assert.Equal(t, tt.crash, crash, name)
+			}
+			assert.Zero(t, g.Len(), name)
+		})
+	}
+}
+
+// admit decides: the tag tells it how far the call is.
+func TestAdmission(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g flight.Group[string, int]
+		started := 0
+		slow := func(_ context.Context, c *flight.Call[int]) (int, error) {
+			started++
+			n := started
+			c.SetTag("begun")
+			time.Sleep(time.Second)
+			return n, nil
+		}
+		answer := func(a flight.Admission) func(*flight.Call[int], string) flight.Admission {
+			return func(_ *flight.Call[int], tag string) flight.Admission {
+				assert.Equal(t, "begun", tag)
+				return a
+			}
+		}
+		first, err := g.Join(t.Context(), "k", nil, slow)
+		require.NoError(t, err)
+		synctest.Wait()
+		same, err := g.Join(t.Context(), "k", answer(flight.Enter), slow)
+		require.NoError(t, err)
+		assert.Same(t, first, same)
+		nothing, err := g.Join(t.Context(), "k", answer(flight.LookAgain), slow)
+		require.NoError(t, err)
+		assert.Nil(t, nothing)
+		second, err := g.Join(t.Context(), "k", answer(flight.Replace), slow)
+		require.NoError(t, err)
+		synctest.Wait()
+		for i, call := range []*flight.Call[int]{first, same, second} {
+			require.True(t, call.Wait(t.Context()))
+			n, _, _ := call.Result()
+			assert.Equal(t, []int{1, 1, 2}[i], n)
+		}
+		assert.Zero(t, g.Len())
+	})
+}
