@@ -137,6 +137,70 @@ func ExampleAtomicKVStore_Namespace() {
 	// tenant-2 1 <nil>
 }
 
+func ExampleOf() {
+	ctx, kv := context.Background(), newKV()
+	store, err := kv.Namespace("users")
+	if err != nil {
+		return
+	}
+
+	users := adaptor.Of[User](store, adaptor.DefaultTTL(time.Hour))
+	err = users.Set(ctx, "42", User{"42", "Ada"})
+	if err != nil {
+		return
+	}
+	user, found, err := users.Get(ctx, "42")
+	fmt.Println(user, found, err)
+
+	ttl, _, _ := store.TTL(ctx, "42")
+	fmt.Println(ttl.Round(time.Minute))
+	// Output:
+	// {42 Ada} true <nil>
+	// 1h0m0s
+}
+
+// errNoRows is what the database says of a user that there is not.
+var errNoRows = errors.New("no rows")
+
+// selectUser is slow, and knows one user.
+func selectUser(_ context.Context, id string) (User, error) {
+	fmt.Println("select", id)
+	if id != "42" {
+		return User{}, errNoRows
+	}
+	return User{"42", "Ada"}, nil
+}
+
+func ExampleTyped_GetOrLoad() {
+	ctx, kv := context.Background(), newKV()
+	store, _ := kv.Namespace("users")
+
+	users := adaptor.Of[User](store,
+		adaptor.DefaultTTL(time.Hour), // of a user
+		adaptor.NoneTTL(time.Minute),  // of "there is none"
+		adaptor.Jitter(0.1),           // both up to a tenth shorter
+	)
+	find := func(id string) (User, bool, error) {
+		return users.GetOrLoad(ctx, id, func(ctx context.Context) (adaptor.Loaded[User], error) {
+			user, err := selectUser(ctx, id)
+			if errors.Is(err, errNoRows) {
+				return adaptor.Loaded[User]{None: true}, nil
+			}
+			return adaptor.Loaded[User]{Value: user}, err
+		})
+	}
+	for _, id := range []string{"42", "42", "43", "43"} {
+		fmt.Println(find(id))
+	}
+	// Output:
+	// select 42
+	// {42 Ada} true <nil>
+	// {42 Ada} true <nil>
+	// select 43
+	// { } false <nil>
+	// { } false <nil>
+}
+
 func ExampleError() {
 	ctx, kv := context.Background(), newKV()
 	store, _ := kv.Namespace("data")

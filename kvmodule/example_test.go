@@ -46,6 +46,44 @@ func ExampleWithConfig() {
 	// Output: 1 <nil>
 }
 
+// Session is what Logins keeps.
+type Session struct {
+	User string `json:"user"`
+}
+
+type Logins struct{ sessions adaptor.Typed[Session] }
+
+func NewLogins(sessions adaptor.Typed[Session]) *Logins { return &Logins{sessions} }
+
+func ExampleProvide() {
+	var logins *Logins
+	app := fx.New(fx.NopLogger,
+		kvmodule.Module,
+		kvmodule.Provide[Session]("sessions", adaptor.DefaultTTL(30*time.Minute)),
+		fx.Provide(NewLogins),
+		fx.Populate(&logins),
+	)
+	if app.Err() != nil {
+		return
+	}
+	ctx := context.Background()
+	_ = logins.sessions.Set(ctx, "abc", Session{"Ada"})
+	fmt.Println(logins.sessions.Get(ctx, "abc"))
+	// Output: {Ada} true <nil>
+}
+
+// Two handles must not write over each other.
+func ExampleProvide_sameNamespace() {
+	type Token string
+	app := fx.New(fx.NopLogger,
+		kvmodule.Module,
+		kvmodule.Provide[Session]("sessions"),
+		kvmodule.Provide[Token]("sessions"),
+	)
+	fmt.Println(app.Err())
+	// Output: kvmodule: Provide[kvmodule_test.Session] ("sessions") and Provide[kvmodule_test.Token] ("sessions") have one namespace: give each its own
+}
+
 // A test gives the app a store of its own, and looks into it afterwards.
 func ExampleReplaceAdaptor() {
 	ctx := context.Background()

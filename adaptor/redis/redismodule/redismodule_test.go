@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/redis/rueidis"
 	"github.com/stretchr/testify/assert"
@@ -134,6 +135,55 @@ func TestReplaceAdaptor(t *testing.T) {
 	s.use(t)
 	app.RequireStop()
 	assert.Equal(t, 2, fake.Stats().Entries)
+}
+
+type session struct{ User string }
+
+// Handles lie on the server too. Another program deletes a key while it is loaded: what was
+// loaded is not stored.
+func TestHandles(t *testing.T) {
+	server := redistest.Start(t)
+	var sessions adaptor.Typed[session]
+	app := fxtest.New(t, redismodule.Module, redismodule.WithConfig(redis.Config{URL: server.URL()}),
+		kvmodule.Provide[session]("sessions", adaptor.DefaultTTL(time.Hour), adaptor.NoneTTL(time.Minute)),
+		fx.Populate(&sessions))
+	app.RequireStart()
+	defer app.RequireStop()
+
+	load := func(meanwhile func(), loaded adaptor.Loaded[session]) {
+		t.Helper()
+		got, found, err := sessions.GetOrLoad(ctx, "k", func(context.Context) (adaptor.Loaded[session], error) {
+			assert.Contains(t, server.Do("GET", "sessions:k"), ` "kv:load `)
+			meanwhile()
+			return loaded, nil
+		})
+		require.NoError(t, err)
+		assert.Equal(t, !loaded.None, found)
+		assert.Equal(t, loaded.Value, got)
+	}
+	ada := adaptor.Loaded[session]{Value: session{"Ada"}}
+	load(func() { server.Do("DEL", "sessions:k") }, ada)
+	assert.Equal(t, "(nil)", server.Do("GET", "sessions:k"))
+
+	load(func() {}, ada)
+	assert.Equal(t, `{"User":"Ada"}`, server.Do("GET", "sessions:k"))
+	assert.Contains(t, []string{"3599", "3600"}, server.Do("TTL", "sessions:k"))
+
+	require.NoError(t, sessions.Del(ctx, "k"))
+	load(func() {}, adaptor.Loaded[session]{None: true})
+	assert.Contains(t, []string{"59", "60"}, server.Do("TTL", "sessions:k"))
+	has, err := sessions.Has(ctx, "k")
+	require.NoError(t, err)
+	assert.False(t, has)
+	stored, err := sessions.SetNX(ctx, "k", session{"Grace"})
+	require.NoError(t, err)
+	assert.True(t, stored)
+}
+
+func TestHandlesAreApart(t *testing.T) {
+	err := fx.New(fx.NopLogger, redismodule.Module, redismodule.WithConfig(redis.Config{URL: "redis://name.invalid"}),
+		kvmodule.Provide[session]("sessions"), kvmodule.Provide[int]("sessions")).Err()
+	assert.ErrorContains(t, err, "have one namespace")
 }
 
 // What nobody asks for is not built: nothing connects.
