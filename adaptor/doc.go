@@ -11,6 +11,9 @@
 // Behind the interface is [github.com/zelt-go/kv/memory], another backend, or a
 // store: a [KVStore] is itself an adaptor, whose namespaces are its children.
 //
+// A [Typed], made by [Of], is a store whose values have one type and a default time to
+// live. Its GetOrLoad is for caches.
+//
 // # Keys
 //
 // Namespaces are isolated: no key reaches another namespace's data, whatever

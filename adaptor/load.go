@@ -175,7 +175,7 @@ func (t Typed[T]) result(ctx context.Context, key string, call *flight.Call[[]by
 	if !call.Wait(ctx) {
 		return nil, t.store.fail(opGetOrLoad, key, ctx.Err())
 	}
-	text, err, crash := call.Result()
+	text, crash, err := call.Result()
 	if crash != nil {
 		if crash.Goexit {
 			runtime.Goexit()

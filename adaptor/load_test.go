@@ -13,6 +13,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -183,6 +184,33 @@ func TestOwnDeadlines(t *testing.T) {
 	})
 }
 
+// A key may be the text of a buffer, which its caller uses again when it has left.
+func TestALoadKeepsItsKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := openMemory(t, "ns")
+		h := adaptor.Of[int](s)
+		together(2, func(i int) {
+			if i == 1 {
+				time.Sleep(time.Millisecond)
+				_, _, err := h.GetOrLoad(ctx, "k", refuse[int](t))
+				assert.NoError(t, err)
+				return
+			}
+			buffer := []byte("k")
+			short, cancel := context.WithTimeout(ctx, time.Second)
+			defer cancel()
+			_, _, err := h.GetOrLoad(short, unsafe.String(&buffer[0], 1), slowly(time.Minute, 7))
+			assert.ErrorIs(t, err, context.DeadlineExceeded)
+			buffer[0] = 'x'
+		})
+		requireNothing(t, s, "x")
+		value, found, err := h.Get(ctx, "k")
+		require.NoError(t, err)
+		assert.True(t, found)
+		assert.Equal(t, 7, value)
+	})
+}
+
 // Who comes when all have left gets a load of its own, even if the old one goes on.
 func TestANewCallerAfterAllHaveLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -342,10 +370,10 @@ func TestTTLOfALoad(t *testing.T) {
 			if tt.want == 0 {
 				continue
 			}
-			time.Sleep(tt.want - 1)
+			time.Sleep(tt.want - time.Nanosecond)
 			get()
 			require.Equal(t, 1, loads, tt.name)
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			get()
 			require.Equal(t, 2, loads, tt.name)
 		}

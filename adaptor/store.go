@@ -70,8 +70,8 @@ func (s *KVStore) Namespace(name string) (*KVStore, error) {
 }
 
 // GetRaw returns the JSON text at key as it is stored. found is false, and err nil,
-// if there is none. The caller owns the slice. What another program stored in a
-// shared server is not checked here, but by [Get].
+// if there is none, or only a note of [Typed.GetOrLoad]. The caller owns the slice. What
+// another program stored in a shared server is not checked here, but by [Get].
 func (s *KVStore) GetRaw(ctx context.Context, key string) (value []byte, found bool, err error) {
 	return s.get(ctx, opGetRaw, key)
 }

@@ -4,8 +4,9 @@
 //	fx.New(kvmodule.Module, fx.Provide(NewCacheService), …)
 //
 // A service takes an [adaptor.AtomicKVAdaptor], or an [adaptor.KVAdaptor] if it
-// needs no atomic operation. [ReplaceAdaptor] swaps what they get, in one line;
-// only a service that takes *memory.MemoryKV itself always gets memory.
+// needs no atomic operation, or a handle on values of one type, from [Provide].
+// [ReplaceAdaptor] swaps what they get, in one line; only a service that takes
+// *memory.MemoryKV itself always gets memory.
 //
 // Both interfaces come from the one MemoryKV by a chain, each made from the one
 // before, so replacing AtomicKVAdaptor replaces KVAdaptor too, and the MemoryKV is

@@ -25,7 +25,8 @@ import (
 //
 // fx.New fails, whether a service uses the handles or not, with an error that names both
 // if two of them have one namespace, or one's namespace lies inside another's; with
-// adaptor.ErrInvalidTTL if an option can't be, and with adaptor.ErrEmptyNamespace. fx
+// adaptor.ErrInvalidTTL if an option can't be, and with adaptor.ErrEmptyNamespace. To
+// find that out it builds the app's store, which thus starts with the app. fx
 // itself refuses two handles of one type: a second namespace of sessions needs a type of
 // its own, such as type AdminSession Session.
 func Provide[T any](name string, opts ...adaptor.TypedOption) fx.Option {

@@ -92,13 +92,6 @@ func (g *Group[K, V]) Join(ctx context.Context, key K, admit func(c *Call[V], ta
 	return c, nil
 }
 
-// Len is the number of keys at which a call runs.
-func (g *Group[K, V]) Len() int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return len(g.calls)
-}
-
 func (c *Call[V]) run(ctx context.Context, f func(context.Context, *Call[V]) (V, error)) {
 	returned := false
 	defer func() {
@@ -148,8 +141,8 @@ func (c *Call[V]) leave() {
 }
 
 // Result returns what the function returned, or how else it ended. It is for after Wait.
-func (c *Call[V]) Result() (value V, err error, crash *Crash) {
-	return c.value, c.err, c.crash
+func (c *Call[V]) Result() (value V, crash *Crash, err error) {
+	return c.value, c.crash, c.err
 }
 
 // node is a call's place among the calls from within which it was started; a context

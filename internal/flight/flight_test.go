@@ -1,4 +1,4 @@
-package flight_test
+package flight
 
 import (
 	"context"
@@ -9,8 +9,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/zelt-go/kv/internal/flight"
 )
 
 // However a call ends, its key is forgotten, and no goroutine is left.
@@ -18,31 +16,32 @@ func TestNothingIsLeft(t *testing.T) {
 	for name, tt := range map[string]struct {
 		end   func(context.Context) (int, error)
 		waits bool
-		crash *flight.Crash
+		crash *Crash
 	}{
 		"returns": {func(context.Context) (int, error) { return 7, nil }, true, nil},
-		"panics":  {func(context.Context) (int, error) { panic("boom") }, true, &flight.Crash{Value: "boom"}},
-		"exits":   {func(context.Context) (int, error) { runtime.Goexit(); return 0, nil }, true, &flight.Crash{Goexit: true}},
+		"panics":  {func(context.Context) (int, error) { panic("boom") }, true, &Crash{Value: "boom"}},
+		"exits":   {func(context.Context) (int, error) { runtime.Goexit(); return 0, nil }, true, &Crash{Goexit: true}},
 		"is left": {func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, ctx.Err() }, false, nil},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			var g flight.Group[int, int]
+			var g Group[int, int]
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			for key := range 100 {
-				call, err := g.Join(ctx, key, nil, func(ctx context.Context, _ *flight.Call[int]) (int, error) { return tt.end(ctx) })
+				call, err := g.Join(ctx, key, nil, func(ctx context.Context, _ *Call[int]) (int, error) { return tt.end(ctx) })
 				require.NoError(t, err)
 				assert.Equal(t, tt.waits, call.Wait(ctx), name)
 				if !tt.waits {
 					continue
 				}
-				_, _, crash := call.Result()
+				_, crash, _ := call.Result()
 				if crash != nil {
 					crash.Stack = nil
 				}
 				assert.Equal(t, tt.crash, crash, name)
 			}
-			assert.Zero(t, g.Len(), name)
+			synctest.Wait()
+			assert.Nil(t, g.calls, name)
 		})
 	}
 }
@@ -50,17 +49,17 @@ func TestNothingIsLeft(t *testing.T) {
 // admit decides: the tag tells it how far the call is.
 func TestAdmission(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var g flight.Group[string, int]
+		var g Group[string, int]
 		started := 0
-		slow := func(_ context.Context, c *flight.Call[int]) (int, error) {
+		slow := func(_ context.Context, c *Call[int]) (int, error) {
 			started++
 			n := started
 			c.SetTag("begun")
 			time.Sleep(time.Second)
 			return n, nil
 		}
-		answer := func(a flight.Admission) func(*flight.Call[int], string) flight.Admission {
-			return func(_ *flight.Call[int], tag string) flight.Admission {
+		answer := func(a Admission) func(*Call[int], string) Admission {
+			return func(_ *Call[int], tag string) Admission {
 				assert.Equal(t, "begun", tag)
 				return a
 			}
@@ -68,20 +67,21 @@ func TestAdmission(t *testing.T) {
 		first, err := g.Join(t.Context(), "k", nil, slow)
 		require.NoError(t, err)
 		synctest.Wait()
-		same, err := g.Join(t.Context(), "k", answer(flight.Enter), slow)
+		same, err := g.Join(t.Context(), "k", answer(Enter), slow)
 		require.NoError(t, err)
 		assert.Same(t, first, same)
-		nothing, err := g.Join(t.Context(), "k", answer(flight.LookAgain), slow)
+		nothing, err := g.Join(t.Context(), "k", answer(LookAgain), slow)
 		require.NoError(t, err)
 		assert.Nil(t, nothing)
-		second, err := g.Join(t.Context(), "k", answer(flight.Replace), slow)
+		second, err := g.Join(t.Context(), "k", answer(Replace), slow)
 		require.NoError(t, err)
 		synctest.Wait()
-		for i, call := range []*flight.Call[int]{first, same, second} {
+		for i, call := range []*Call[int]{first, same, second} {
 			require.True(t, call.Wait(t.Context()))
 			n, _, _ := call.Result()
 			assert.Equal(t, []int{1, 1, 2}[i], n)
 		}
-		assert.Zero(t, g.Len())
+		synctest.Wait()
+		assert.Nil(t, g.calls)
 	})
 }
