@@ -79,8 +79,8 @@ func (p *LoadPanic) Unwrap() error {
 // ErrInvalidTTL, after the load has run; a bad option of the handle, before.
 //
 // When the store fails to store what was loaded, the value is returned all the same,
-// without an error: the next call loads again. When it fails to read, load is not called, and that
-// is the error, ErrInvalidValue too: a stored value that is no T stays.
+// without an error: the next call loads again. When it fails to read, load is not called,
+// and that is the error, ErrInvalidValue too: a stored value that is no T stays.
 //
 // # A write during a load wins
 //
@@ -103,7 +103,7 @@ func (p *LoadPanic) Unwrap() error {
 // A note is a missing key to all methods of [Typed], to [Get] and to GetRaw. The other
 // methods of a plain store see an entry, with a time to live of its own: Has, TTL, Expire,
 // SetNX and Incr are not for keys that are loaded. Another program sees text that
-// begins with a space, a quote and "kv:", and takes it for a missing key.
+// begins with a space, a quote and "kv:", and should take it for a missing key.
 func (t Typed[T]) GetOrLoad(ctx context.Context, key string, load func(ctx context.Context) (Loaded[T], error)) (value T, found bool, err error) {
 	text, found, err := t.store.peek(ctx, opGetOrLoad, key)
 	if err == nil && !settled(text, found) {
