@@ -21,7 +21,8 @@ const (
 	// CodeEmptyNamespace: Namespace("").
 	CodeEmptyNamespace Code = "EMPTY_NAMESPACE"
 	// CodeInvalidValue: a value that JSON can't hold, a stored value that does not
-	// fit the type or the operation. Nothing was changed.
+	// fit the type or the operation. Nothing was changed, but if Op is "Decode" by the
+	// [GetDel] or [Swap] whose old value it is about.
 	CodeInvalidValue Code = "INVALID_VALUE"
 	// CodeStoreOperationFailed: the backend failed, or the context had ended.
 	// [OutcomeUnknown] tells whether a write may have happened all the same.
@@ -69,7 +70,8 @@ func CodeOf(err error) Code {
 // from Err, whose own text makes no such promise.
 type Error struct {
 	Code Code
-	// Op is the method that failed, such as "Set"; "Get" for [Get].
+	// Op is the method that failed, such as "Set"; "Get" for [Get]; "Decode" where [GetDel] or
+	// [Swap] has worked, and what came out is not of its type.
 	Op string
 	// Namespace is the path as it stands in a physical key: "sessions/admin". For
 	// Op "Namespace" it is the parent's, "" at the top.
@@ -160,11 +162,15 @@ const (
 	opSetNX            = "SetNX"
 	opCompareAndSwap   = "CompareAndSwap"
 	opCompareAndDelete = "CompareAndDelete"
+	opGetDel           = "GetDel"
+	opSwap             = "Swap"
+	opPersist          = "Persist"
+	opDecode           = "Decode"
 )
 
 func writes(op string) bool {
 	switch op {
-	case opNamespace, opGet, opGetRaw, opHas, opTTL:
+	case opNamespace, opGet, opGetRaw, opHas, opTTL, opDecode:
 		return false
 	}
 	return true

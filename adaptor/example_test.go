@@ -100,6 +100,33 @@ func ExampleAtomicKVStore_CompareAndDelete() {
 	// true <nil>
 }
 
+// Of many who come with a one-time token, one gets in.
+func ExampleGetDel() {
+	ctx, kv := context.Background(), newKV()
+	tokens, _ := kv.Namespace("login-tokens")
+	_ = tokens.Set(ctx, "token", User{ID: "42"}, adaptor.WithTTL(time.Minute))
+
+	for range 2 {
+		user, valid, err := adaptor.GetDel[User](ctx, tokens, "token")
+		fmt.Println(user.ID, valid, err)
+	}
+	// Output:
+	// 42 true <nil>
+	//  false <nil>
+}
+
+func ExampleSwap() {
+	ctx, kv := context.Background(), newKV()
+	state, _ := kv.Namespace("state")
+	for _, next := range []string{"idle", "busy"} {
+		before, found, err := adaptor.Swap[string](ctx, state, "worker-1", next)
+		fmt.Printf("%q %v %v\n", before, found, err)
+	}
+	// Output:
+	// "" false <nil>
+	// "idle" true <nil>
+}
+
 func ExampleKVStore_Namespace() {
 	ctx, kv := context.Background(), newKV()
 	sessions, _ := kv.Namespace("sessions")

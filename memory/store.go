@@ -17,7 +17,11 @@ type store struct {
 	namespace namespace
 }
 
-var _ driver.AtomicStore = (*store)(nil)
+var (
+	_ driver.AtomicStore = (*store)(nil)
+	_ driver.Taker       = (*store)(nil)
+	_ driver.Persister   = (*store)(nil)
+)
 
 // hash is what a key's shard and its slot there go by.
 func (s *store) hash(key string) uint64 { return maphash.String(s.kv.keys, key) ^ s.namespace.hash }

@@ -95,6 +95,23 @@ var mutants = map[string]string{
 	"CompareAndDelete deletes always":                        "CompareAndDelete/owner_only",
 	"CompareAndDelete deletes nothing":                       "CompareAndDelete/owner_only",
 	"CompareAndDelete takes an expired entry for a live one": "CompareAndDelete/after_the_deadline",
+
+	"GetDel takes an expired entry for a live one":  "GetDel/after_the_deadline",
+	"GetDel is not atomic":                          "GetDel/atomic",
+	"GetDel takes null for missing":                 "GetDel/takes_the_entry",
+	"GetDel deletes nothing":                        "GetDel/takes_the_entry",
+	"GetDel keeps the deadline for the next entry":  "GetDel/takes_the_entry",
+	"Swap takes an expired entry for a live one":    "Swap/after_the_deadline",
+	"Swap is not atomic":                            "Swap/atomic",
+	"Swap drops the deadline":                       "Swap/ttl",
+	"Swap keeps the deadline":                       "Swap/ttl",
+	"Swap only replaces":                            "Swap/returns_what_was_there",
+	"Swap takes null for missing":                   "Swap/returns_what_was_there",
+	"Swap returns the new value":                    "Swap/returns_what_was_there",
+	"Persist takes an expired entry for a live one": "Persist/after_the_deadline",
+	"Persist creates the key":                       "Persist/takes_the_deadline",
+	"Persist reports whether there was a deadline":  "Persist/takes_the_deadline",
+	"Persist does nothing":                          "Persist/takes_the_deadline",
 }
 
 // Each planted bug fails the case that is meant for it.

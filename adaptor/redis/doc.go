@@ -84,6 +84,6 @@
 // %, /, :, { and } are percent-encoded, so that no two pairs of namespace and key ever meet. A
 // value is its JSON text, which redis-cli shows; a counter is a plain integer. Operations that need
 // more than one command are Lua scripts. A user of the server's ACL needs, on its keys, the
-// commands GET, SET, DEL, EXISTS, PEXPIRE, PTTL, INCRBY, EVALSHA and EVAL, and in general HELLO,
+// commands GET, GETDEL, SET, DEL, EXISTS, PEXPIRE, PERSIST, PTTL, INCRBY, EVALSHA and EVAL, and in general HELLO,
 // PING and SCRIPT LOAD; SELECT if the URL names a database; INFO is not needed.
 package redis
