@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -117,6 +118,32 @@ func (s backendStore) Swap(_ context.Context, key string, value []byte, ttl time
 func (s backendStore) Persist(_ context.Context, key string) (bool, error) {
 	s.record("Persist %q %q", s.path, key)
 	return true, s.err
+}
+
+func (s backendStore) GetMany(_ context.Context, keys []string) []driver.Got {
+	s.record("GetMany %q %q", s.path, keys)
+	got := make([]driver.Got, len(keys))
+	for i := range got {
+		got[i] = driver.Got{Value: s.stored, Found: s.stored != nil, Err: s.err}
+	}
+	return got
+}
+
+func (s backendStore) SetMany(_ context.Context, keys []string, values [][]byte, ttl time.Duration) []error {
+	s.record("SetMany %q %q %q %v", s.path, keys, values, ttl)
+	return s.errs(len(keys))
+}
+
+func (s backendStore) DelMany(_ context.Context, keys []string) []error {
+	s.record("DelMany %q %q", s.path, keys)
+	return s.errs(len(keys))
+}
+
+func (s backendStore) errs(n int) []error {
+	if s.err == nil {
+		return nil
+	}
+	return slices.Repeat([]error{s.err}, n)
 }
 
 func open(t *testing.T, b *backend) *adaptor.AtomicKVStore {

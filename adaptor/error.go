@@ -76,7 +76,8 @@ type Error struct {
 	// Namespace is the path as it stands in a physical key: "sessions/admin". For
 	// Op "Namespace" it is the parent's, "" at the top.
 	Namespace string
-	// Key is the key of the operation; never part of the text.
+	// Key is the key of the operation; never part of the text. Of a batch it is "": see
+	// [KeyErrors].
 	Key string
 	// Err is the cause: the context's error, the driver's, the codec's.
 	Err error
@@ -134,7 +135,8 @@ func (e *Error) GoString() string { return e.Error() }
 // have happened although it failed: a timeout, a cut connection, a context that
 // ended after the request had left. The key should be read before the write is
 // tried again. Every other failed write was surely not applied. It is false for
-// reads and for nil.
+// reads and for nil. Of the error of a batch it tells whether that is so for one of the
+// keys that failed: see [KeyErrors].
 func OutcomeUnknown(err error) bool {
 	switch e := err.(type) {
 	case *Error:
@@ -166,11 +168,14 @@ const (
 	opSwap             = "Swap"
 	opPersist          = "Persist"
 	opDecode           = "Decode"
+	opGetMany          = "GetMany"
+	opSetMany          = "SetMany"
+	opDelMany          = "DelMany"
 )
 
 func writes(op string) bool {
 	switch op {
-	case opNamespace, opGet, opGetRaw, opHas, opTTL, opDecode:
+	case opNamespace, opGet, opGetRaw, opHas, opTTL, opDecode, opGetMany:
 		return false
 	}
 	return true
@@ -199,6 +204,9 @@ func driverFailure(op string, path []string, key string, cause error) *Error {
 // (by the codec, by us, or by a driver through driver.Reason), that a context ended,
 // or else only the type, because any other text may quote keys and values.
 func reason(err error) string {
+	if k, some := err.(KeyErrors); some {
+		return k.Error()
+	}
 	var c *codec.Error
 	if errors.As(err, &c) {
 		return c.Reason

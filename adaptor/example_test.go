@@ -127,6 +127,29 @@ func ExampleSwap() {
 	// "idle" true <nil>
 }
 
+func ExampleGetMany() {
+	ctx, kv := context.Background(), newKV()
+	store, _ := kv.Namespace("users")
+
+	err := store.SetMany(ctx, []adaptor.Entry{
+		{Key: "42", Value: User{"42", "Ada"}},
+		{Key: "43", Value: User{"43", "Grace"}},
+	}, adaptor.WithTTL(time.Hour))
+	fmt.Println(err)
+
+	users, err := adaptor.GetMany[User](ctx, store, []string{"43", "44", "42"})
+	for _, user := range users { // in the order of the keys
+		fmt.Println(user.Found, user.Value.Name, user.Err)
+	}
+	fmt.Println(err) // of the keys that failed, if some did
+	// Output:
+	// <nil>
+	// true Grace <nil>
+	// false  <nil>
+	// true Ada <nil>
+	// <nil>
+}
+
 func ExampleKVStore_Namespace() {
 	ctx, kv := context.Background(), newKV()
 	sessions, _ := kv.Namespace("sessions")

@@ -72,7 +72,7 @@ type testCase struct {
 	run  func(*check)
 }
 
-func allPlainCases() []testCase { return slices.Concat(plainCases, persistCases) }
+func allPlainCases() []testCase { return slices.Concat(plainCases, persistCases, manyCases) }
 
 func allCases() []testCase { return slices.Concat(allPlainCases(), atomicCases, takeCases) }
 

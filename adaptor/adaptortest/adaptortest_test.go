@@ -112,6 +112,15 @@ var mutants = map[string]string{
 	"Persist creates the key":                       "Persist/takes_the_deadline",
 	"Persist reports whether there was a deadline":  "Persist/takes_the_deadline",
 	"Persist does nothing":                          "Persist/takes_the_deadline",
+
+	"GetMany ignores the order":                            "Many/in_order",
+	"GetMany leaves out what is missing":                   "Many/in_order",
+	"GetMany takes an expired entry for a live one":        "Many/ttl",
+	"GetMany returns one slice for a key that comes twice": "Many/copies",
+	"SetMany stores the first of equal keys":               "Many/last_wins",
+	"SetMany loses its TTL":                                "Many/ttl",
+	"SetMany stores at most 256":                           "Many/in_order",
+	"DelMany leaves the last":                              "Many/odd_keys",
 }
 
 // Each planted bug fails the case that is meant for it.
@@ -167,6 +176,8 @@ func TestFrontMutants(t *testing.T) {
 		{"bad UTF-8 is replaced", "../../internal/codec/codec.go", "jsontext.AllowInvalidUTF8(false),", "", "Value/refused_changes_nothing"},
 		{"a stale field from a reused target", "../../internal/codec/codec.go", "if err := jsonv2.Unmarshal(text, target, opts); err != nil {", reused, "Value/fresh_target"},
 		{"what is left may read as 0", "../option.go", "return max(left, time.Millisecond)", "return left.Truncate(time.Millisecond)", "TTL/never_zero"},
+		{"a batch with a bad value is stored as far as it is good", "../many.go", "return err\n\t\t}\n\t\tkeys[i] = e.Key", "keys, values = keys[:i], values[:i]\n\t\t\t_ = s.setAll(ctx, keys, values, ttl)\n\t\t\treturn err\n\t\t}\n\t\tkeys[i] = e.Key", "Many/refused_changes_nothing"},
+		{"one bad value spoils a GetMany", "../many.go", "r.Found, r.Err, failed = false, failure", "return nil, failure(opGetMany, nil, \"\", CodeInvalidValue, err)\n\t\t\tr.Found, r.Err, failed = false, failure", "Many/wrong_type"},
 		{"an empty name is a name", "../store.go", `if name == "" {`, `if false {`, "Namespace/empty"},
 	} {
 		t.Run(m.bug, func(t *testing.T) {

@@ -24,7 +24,7 @@
 //     then find out when they compile.
 //
 //  4. What the backend does better than the front can with these methods, it offers by an optional
-//     interface on the same type: [Taker], [Persister]. Each says what the
+//     interface on the same type: [Taker], [Persister], [Batch]. Each says what the
 //     front does without it.
 //
 //  5. Sort the errors: what the data does not allow is [ErrInvalidValue]; a write

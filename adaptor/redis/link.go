@@ -218,26 +218,42 @@ func (l *link) send(ctx context.Context, cmd rueidis.Completed) (result rueidis.
 			l.calls.Add(-1)
 		}
 	}
-	failed := func(err error) (rueidis.RedisResult, bool) {
-		return rueidis.NewResult(rueidis.RedisMessage{}, err), false
+	result, sent, err := patiently(ctx, l,
+		func(ctx context.Context) rueidis.RedisResult { return l.client.Do(ctx, cmd) },
+		func(r rueidis.RedisResult) (some, all bool) {
+			unsent := errors.Is(r.NonRedisError(), errNoConnection)
+			return unsent, unsent
+		})
+	if err != nil {
+		result = rueidis.NewResult(rueidis.RedisMessage{}, err)
 	}
+	return result, sent
+}
+
+// patiently runs do, with a patient context, in a goroutine of its own, which it leaves behind when ctx
+// ends. unsent says of a result whether some or all commands were not sent because no connection
+// could be made just then: do is called again. Beside an error, sent tells whether a
+// command may have been sent; if not, the error is complete.
+func patiently[R any](ctx context.Context, l *link, do func(context.Context) R, unsent func(R) (some, all bool)) (result R, sent bool, err error) {
 	select {
 	case l.places <- struct{}{}:
 	case <-ctx.Done():
-		return failed(l.ended(ctx, errCrowded))
+		return result, false, l.ended(ctx, errCrowded)
 	case <-l.life.Done():
-		return failed(errNotStarted)
+		return result, false, errNotStarted
 	}
 	p := &patient{Context: l.life, caller: ctx}
-	answer := make(chan rueidis.RedisResult, 1)
+	answer := make(chan R, 1)
 	go func() {
-		result := l.client.Do(p, cmd)
-		for errors.Is(result.NonRedisError(), errNoConnection) && ctx.Err() == nil {
-			p.state.CompareAndSwap(isSent, isWaiting) // it was not
-			time.Sleep(time.Millisecond)              // the direct calls that were in the way are ending
-			result = l.client.Do(p, cmd)
+		result := do(p)
+		for some, all := unsent(result); some && ctx.Err() == nil; some, all = unsent(result) {
+			if all {
+				p.state.CompareAndSwap(isSent, isWaiting) // it was not
+			}
+			time.Sleep(time.Millisecond) // the direct calls that were in the way are ending
+			result = do(p)
 		}
-		if p.alone {
+		if p.alone.Load() {
 			l.dialing.Add(-1)
 		}
 		<-l.places
@@ -245,13 +261,13 @@ func (l *link) send(ctx context.Context, cmd rueidis.Completed) (result rueidis.
 	}()
 	select {
 	case result = <-answer:
-		return result, true
+		return result, true, nil
 	case <-ctx.Done():
 		if p.state.CompareAndSwap(isWaiting, isAbandoned) {
 			l.hear(false)
-			return failed(l.ended(ctx, "no connection to "+l.address+" yet"))
+			return result, false, l.ended(ctx, "no connection to "+l.address+" yet")
 		}
-		return rueidis.NewResult(rueidis.RedisMessage{}, ctx.Err()), true
+		return result, true, ctx.Err()
 	}
 }
 
@@ -262,7 +278,7 @@ type patient struct {
 	context.Context // of the link
 	caller          context.Context
 	state           atomic.Int32
-	alone           bool // no direct call begins until it has ended: see dial
+	alone           atomic.Bool // no direct call begins until it has ended: see dial
 }
 
 const (
@@ -271,7 +287,7 @@ const (
 	isAbandoned // and never sent
 )
 
-// Err is asked by one goroutine at a time.
+// Err is asked by one goroutine at a time for each node.
 func (p *patient) Err() error {
 	if !p.state.CompareAndSwap(isWaiting, isSent) && p.state.Load() == isAbandoned {
 		return p.caller.Err()
@@ -338,9 +354,9 @@ func (l *link) dial(ctx context.Context, address string, dialer *net.Dialer, con
 			time.Sleep(time.Millisecond)
 			continue
 		}
-		if p != nil && !p.alone {
-			p.alone = true // and keeps the count of dialing until it has ended
-		} else { // or it is the client itself, which tries again, or asks another server
+		if p == nil || !p.alone.CompareAndSwap(false, true) {
+			// It is the client itself, which tries again, or asks another server; or p, which keeps
+			// the count of dialing until it has ended, keeps it already.
 			l.dialing.Add(-1)
 		}
 		return nil, errNoConnection
