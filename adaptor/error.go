@@ -77,7 +77,7 @@ type Error struct {
 	// Op "Namespace" it is the parent's, "" at the top.
 	Namespace string
 	// Key is the key of the operation; never part of the text. Of a batch it is "": see
-	// [KeyErrors].
+	// [KeyErrors]; and of what works on a whole namespace.
 	Key string
 	// Err is the cause: the context's error, the driver's, the codec's.
 	Err error
@@ -171,11 +171,15 @@ const (
 	opGetMany          = "GetMany"
 	opSetMany          = "SetMany"
 	opDelMany          = "DelMany"
+	opKeys             = "Keys"
+	opTree             = "Tree"
+	opClear            = "Clear"
+	opClearTree        = "ClearTree"
 )
 
 func writes(op string) bool {
 	switch op {
-	case opNamespace, opGet, opGetRaw, opHas, opTTL, opDecode, opGetMany:
+	case opNamespace, opGet, opGetRaw, opHas, opTTL, opDecode, opGetMany, opKeys, opTree:
 		return false
 	}
 	return true

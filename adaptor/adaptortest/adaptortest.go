@@ -72,7 +72,7 @@ type testCase struct {
 	run  func(*check)
 }
 
-func allPlainCases() []testCase { return slices.Concat(plainCases, persistCases, manyCases) }
+func allPlainCases() []testCase { return slices.Concat(plainCases, persistCases, manyCases, keysCases) }
 
 func allCases() []testCase { return slices.Concat(allPlainCases(), atomicCases, takeCases) }
 

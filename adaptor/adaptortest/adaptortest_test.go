@@ -121,6 +121,18 @@ var mutants = map[string]string{
 	"SetMany loses its TTL":                                "Many/ttl",
 	"SetMany stores at most 256":                           "Many/in_order",
 	"DelMany leaves the last":                              "Many/odd_keys",
+
+	"Keys takes an expired entry for a live one": "Keys/live_only",
+	"Keys takes siblings for its own":            "Keys/own_keys",
+	"Keys takes children for its own":            "Keys/own_keys",
+	"Keys cuts keys at a colon":                  "Keys/own_keys",
+	"Keys replaces bad UTF-8":                    "Keys/any_bytes",
+	"Keys ends after 1000":                       "Keys/many",
+	"Keys comes twice at times":                  "Keys/many",
+	"Keys skips a key after a Del in its loop":   "Keys/loop_uses_the_store",
+	"Keys ignores that the context ends":         "Keys/done_context",
+	"Tree has no path":                           "Keys/tree",
+	"Tree leaves out grandchildren":              "Keys/tree",
 }
 
 // Each planted bug fails the case that is meant for it.

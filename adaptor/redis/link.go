@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -39,6 +40,8 @@ type link struct {
 	life   context.Context // of the calls with goroutines of their own
 	end    context.CancelFunc
 	places chan struct{} // for them
+
+	made sync.Map // how many connections there have been, by address: *atomic.Int64
 
 	dials bool // the client is ours
 }
@@ -379,8 +382,16 @@ func (l *link) dial(ctx context.Context, address string, dialer *net.Dialer, con
 		l.dialing.Add(-1)
 		return nil, &dialError{address, err}
 	}
+	l.connections(address).Add(1)
 	forget := context.AfterFunc(l.life, func() { _ = conn.Close() })
 	return &connection{Conn: conn, link: l, forget: forget}, nil
+}
+
+// connections counts the connections that there have been with an address. One more than before means
+// that what was begun on the old one may be answered by another server.
+func (l *link) connections(address string) *atomic.Int64 {
+	n, _ := l.made.LoadOrStore(address, new(atomic.Int64))
+	return n.(*atomic.Int64)
 }
 
 // A connection is being made until it first hears of the server, or is closed.
