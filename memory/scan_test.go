@@ -156,11 +156,11 @@ func TestKeysSeeDeadlinesThatArePutOff(t *testing.T) {
 func TestKeysFindBugs(t *testing.T) {
 	t.Parallel()
 	for bug, m := range map[string]struct{ old, new string }{
-		"a bucket that is full passes nothing":       {"(k < last || v.passes(i))", "k < last"},
-		"entries from before the range come too":     {"hash >= from && ", ""},
-		"entries from after the range come too":      {"hash >= from && uint64(hash) < next", "hash >= from"},
-		"the old record's deadline counts":           {"!s.isLive(r) && !s.isLiveNow(r)", "!s.isLive(r)"},
-		"what has expired comes":                     {" || !s.isLive(r) && !s.isLiveNow(r)", ""},
+		"a bucket that is full passes nothing":   {"(k < last || v.passes(i))", "k < last"},
+		"entries from before the range come too": {"hash >= from && ", ""},
+		"entries from after the range come too":  {"hash >= from && uint64(hash) < next", "hash >= from"},
+		"the old record's deadline counts":       {"!s.isLive(r) && !s.isLiveNow(r)", "!s.isLive(r)"},
+		"what has expired comes":                 {" || !s.isLive(r) && !s.isLiveNow(r)", ""},
 	} {
 		t.Run(bug, func(t *testing.T) {
 			output, failed := mutant.Test(t, "scan.go", m.old, m.new, "-timeout", "60s", "-run", "^(TestKeysWhile.*|TestKeysSee.*)$", ".")
