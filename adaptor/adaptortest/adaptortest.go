@@ -72,7 +72,9 @@ type testCase struct {
 	run  func(*check)
 }
 
-func allPlainCases() []testCase { return slices.Concat(plainCases, persistCases, manyCases, keysCases) }
+func allPlainCases() []testCase {
+	return slices.Concat(plainCases, persistCases, manyCases, keysCases, clearCases)
+}
 
 func allCases() []testCase { return slices.Concat(allPlainCases(), atomicCases, takeCases) }
 

@@ -133,6 +133,14 @@ var mutants = map[string]string{
 	"Keys ignores that the context ends":         "Keys/done_context",
 	"Tree has no path":                           "Keys/tree",
 	"Tree leaves out grandchildren":              "Keys/tree",
+
+	"Clear removes everything":             "Clear/own_keys",
+	"Clear takes siblings for its own":     "Clear/own_keys",
+	"Clear takes children for its own":     "Clear/own_keys",
+	"ClearTree leaves children":            "Clear/tree",
+	"Clear leaves the empty key":           "Clear/odd_names",
+	"Clear leaves keys that are not UTF-8": "Clear/odd_names",
+	"Clear ends after 1000":                "Clear/many",
 }
 
 // Each planted bug fails the case that is meant for it.

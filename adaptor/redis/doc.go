@@ -85,5 +85,6 @@
 // value is its JSON text, which redis-cli shows; a counter is a plain integer. Operations that need
 // more than one command are Lua scripts. A user of the server's ACL needs, on its keys, the
 // commands GET, GETDEL, SET, DEL, EXISTS, PEXPIRE, PERSIST, PTTL, INCRBY, EVALSHA and EVAL, and in general HELLO,
-// PING and SCRIPT LOAD; SELECT if the URL names a database; INFO is not needed.
+// PING and SCRIPT LOAD; SELECT if the URL names a database;
+// for Keys, Tree and Clear also SCAN, UNLINK on its keys, and on a Cluster CLUSTER SLOTS. INFO is not needed.
 package redis
