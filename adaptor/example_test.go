@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/zelt-go/kv/adaptor"
@@ -148,6 +149,44 @@ func ExampleGetMany() {
 	// false  <nil>
 	// true Ada <nil>
 	// <nil>
+}
+
+func ExampleKVStore_Keys() {
+	ctx, kv := context.Background(), newKV()
+	users, _ := kv.Namespace("users")
+	_ = users.SetMany(ctx, []adaptor.Entry{{Key: "42", Value: 1}, {Key: "*?:", Value: 2}})
+
+	n := 0
+	for key, err := range users.Keys(ctx) {
+		if err != nil {
+			return // what came is true, and not all
+		}
+		if strings.HasPrefix(key, "4") {
+			_ = users.Del(ctx, key) // the loop may use the store
+		}
+		n++
+	}
+	fmt.Println(n)
+	// Output: 2
+}
+
+func ExampleKVStore_Clear() {
+	ctx, kv := context.Background(), newKV()
+	users, _ := kv.Namespace("users")
+	sessions, _ := users.Namespace("sessions")
+	_ = users.Set(ctx, "42", 1)
+	_ = sessions.Set(ctx, "abc", 1)
+
+	err := users.Clear(ctx) // the users, and not their sessions
+	left, _ := sessions.Has(ctx, "abc")
+	fmt.Println(left, err)
+
+	err = users.ClearTree(ctx)
+	left, _ = sessions.Has(ctx, "abc")
+	fmt.Println(left, err)
+	// Output:
+	// true <nil>
+	// false <nil>
 }
 
 func ExampleKVStore_Namespace() {

@@ -24,8 +24,9 @@
 //     then find out when they compile.
 //
 //  4. What the backend does better than the front can with these methods, it offers by an optional
-//     interface on the same type: [Taker], [Persister], [Batch]. Each says what the
-//     front does without it.
+//     interface on the same type: [Taker], [Persister], [Batch],
+//     [Scanner], [Clearer]. Each says what the front does without it. A wrapper around a store
+//     hides them unless it has them too.
 //
 //  5. Sort the errors: what the data does not allow is [ErrInvalidValue]; a write
 //     without an answer is [Unknown]; all else surely did not happen. Give each a

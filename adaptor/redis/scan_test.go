@@ -119,3 +119,49 @@ func TestKeysEndWhenTheConnectionIsLost(t *testing.T) {
 		assert.ErrorIs(t, err, context.Canceled)
 	}
 }
+
+// Clear is SCAN and UNLINK, and nothing that reaches further; the rest stays, whatever its type.
+func TestClearOnTheServer(t *testing.T) {
+	s := redistest.Start(t)
+	store := open(t, start(t, redis.Config{URL: s.URL()}), "users")
+	_, entries := entries(3000)
+	require.NoError(t, store.SetMany(ctx, entries))
+	for _, key := range []string{"usersAbc:k", "users/child:k", "users", "user:k", "users/%zz:k", "xusers:k"} {
+		s.Do("SET", key, "1")
+	}
+	s.Do("LPUSH", "users:list", "1")
+	s.Do("CONFIG", "RESETSTAT")
+	require.NoError(t, store.Clear(ctx))
+	stats := s.Do("INFO", "commandstats")
+	assert.Contains(t, stats, "cmdstat_unlink:calls=3001,")
+	assert.NotContains(t, stats, "cmdstat_flush")
+	assert.NotContains(t, stats, "cmdstat_del")
+	assert.NotContains(t, stats, "cmdstat_keys")
+	assert.Equal(t, "6", s.Do("DBSIZE"))
+	require.NoError(t, store.ClearTree(ctx))
+	assert.Equal(t, "5", s.Do("DBSIZE"))
+	assert.Equal(t, "1", s.Do("EXISTS", "users/%zz:k"), "no namespace has that key")
+}
+
+// The user of an ACL who may do what the package's page lists can do all.
+func TestACL(t *testing.T) {
+	s := redistest.Start(t)
+	s.Do("ACL", "SETUSER", "app", "on", ">secret", "~*", "-@all", "+get", "+getdel", "+set", "+del", "+exists", "+pexpire", "+persist",
+		"+pttl", "+incrby", "+evalsha", "+eval", "+hello", "+ping", "+script|load", "+scan", "+unlink")
+	store := open(t, start(t, redis.Config{URL: "redis://app:secret@" + s.Addr}), "ns")
+	keys, entries := entries(10)
+	require.NoError(t, store.SetMany(ctx, entries))
+	_, err := store.GetMany(ctx, keys)
+	require.NoError(t, err)
+	_, _, err = store.Swap(ctx, "key-0", 1, adaptor.WithKeepTTL())
+	require.NoError(t, err)
+	_, _, err = store.GetDel(ctx, "key-0")
+	require.NoError(t, err)
+	require.NoError(t, failed(store.Persist(ctx, "key-1")))
+	for _, err := range store.Keys(ctx) {
+		require.NoError(t, err)
+	}
+	require.NoError(t, store.DelMany(ctx, keys[:5]))
+	require.NoError(t, store.ClearTree(ctx))
+	assert.Equal(t, "0", s.Do("DBSIZE"))
+}
