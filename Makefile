@@ -67,6 +67,9 @@ soak:
 verify: servers
 	$(GO) test ./memory -timeout 60m -run '^TestHistories$$' -histories 1000
 	$(GO) test ./memory -timeout 60m -run '^TestSequences$$' -rapid.checks=20000
+	$(GO) test ./memory -timeout 60m -v -run '^TestKeysWhileOthersWrite$$' -scanned 1000000
+	$(GO) test ./adaptor/redis -timeout 60m -v -run '^TestKeysOfACluster$$' -scanned 100000
+	$(GO) test ./adaptor/redis -timeout 60m -v -run '^TestGetManyIsFaster$$' -ratio 20
 	$(GO) test ./adaptor/redis -timeout 60m -run '^TestHistories$$' -histories 100
 	$(GO) test ./adaptor/redis -timeout 60m -v -run '^TestKill$$' -kills 20
 	$(GO) test ./adaptor/redis -timeout 60m -v -run '^(TestFailover|TestCutOff)'

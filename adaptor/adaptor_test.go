@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -104,6 +105,47 @@ func (s backendStore) CompareAndDelete(_ context.Context, key string, old []byte
 	return true, s.err
 }
 
+func (s backendStore) GetDel(_ context.Context, key string) ([]byte, bool, error) {
+	s.record("GetDel %q %q", s.path, key)
+	return s.stored, s.stored != nil, s.err
+}
+
+func (s backendStore) Swap(_ context.Context, key string, value []byte, ttl time.Duration) ([]byte, bool, error) {
+	s.record("Swap %q %q %s %v", s.path, key, value, ttl)
+	return s.stored, s.stored != nil, s.err
+}
+
+func (s backendStore) Persist(_ context.Context, key string) (bool, error) {
+	s.record("Persist %q %q", s.path, key)
+	return true, s.err
+}
+
+func (s backendStore) GetMany(_ context.Context, keys []string) []driver.Got {
+	s.record("GetMany %q %q", s.path, keys)
+	got := make([]driver.Got, len(keys))
+	for i := range got {
+		got[i] = driver.Got{Value: s.stored, Found: s.stored != nil, Err: s.err}
+	}
+	return got
+}
+
+func (s backendStore) SetMany(_ context.Context, keys []string, values [][]byte, ttl time.Duration) []error {
+	s.record("SetMany %q %q %q %v", s.path, keys, values, ttl)
+	return s.errs(len(keys))
+}
+
+func (s backendStore) DelMany(_ context.Context, keys []string) []error {
+	s.record("DelMany %q %q", s.path, keys)
+	return s.errs(len(keys))
+}
+
+func (s backendStore) errs(n int) []error {
+	if s.err == nil {
+		return nil
+	}
+	return slices.Repeat([]error{s.err}, n)
+}
+
 func open(t *testing.T, b *backend) *adaptor.AtomicKVStore {
 	t.Helper()
 	s, err := adaptor.NewAtomic(b).Namespace("ns")
@@ -163,6 +205,17 @@ var operations = []operation{
 	{"CompareAndDelete", true, func(ctx context.Context, s *adaptor.AtomicKVStore, _ ...adaptor.Option) error {
 		return unfound(s.CompareAndDelete(ctx, "secret-key", "secret-value"))
 	}},
+	{"GetDel", true, func(ctx context.Context, s *adaptor.AtomicKVStore, _ ...adaptor.Option) error {
+		_, found, err := s.GetDel(ctx, "secret-key")
+		return unfound(found, err)
+	}},
+	{"Swap", true, func(ctx context.Context, s *adaptor.AtomicKVStore, opts ...adaptor.Option) error {
+		_, found, err := s.Swap(ctx, "secret-key", "secret-value", opts...)
+		return unfound(found, err)
+	}},
+	{"Persist", true, func(ctx context.Context, s *adaptor.AtomicKVStore, _ ...adaptor.Option) error {
+		return unfound(s.Persist(ctx, "secret-key"))
+	}},
 }
 
 // unfound makes sure that nothing is reported as done beside an error.
@@ -210,8 +263,8 @@ func TestWhatIsLeftNeverReadsAsForEver(t *testing.T) {
 
 func TestInvalidOptions(t *testing.T) {
 	ttl, keep := adaptor.WithTTL(time.Second), adaptor.WithKeepTTL()
-	takes := map[string]bool{"Set": true, "CompareAndSwap": true, "Incr": true, "IncrTTL": true, "SetNX": true}
-	keeps := map[string]bool{"Set": true, "CompareAndSwap": true}
+	takes := map[string]bool{"Set": true, "CompareAndSwap": true, "Incr": true, "IncrTTL": true, "SetNX": true, "Swap": true}
+	keeps := map[string]bool{"Set": true, "CompareAndSwap": true, "Swap": true}
 	for _, o := range operations {
 		if !takes[o.op] {
 			continue
@@ -262,6 +315,8 @@ func TestOrderOfChecks(t *testing.T) {
 	_, err = s.CompareAndSwap(ctx, "k", 1, bad)
 	assert.Equal(t, adaptor.CodeInvalidValue, adaptor.CodeOf(err))
 	_, err = s.CompareAndDelete(ctx, "k", bad)
+	assert.Equal(t, adaptor.CodeInvalidValue, adaptor.CodeOf(err))
+	_, _, err = s.Swap(ctx, "k", bad)
 	assert.Equal(t, adaptor.CodeInvalidValue, adaptor.CodeOf(err))
 }
 
@@ -406,7 +461,7 @@ func TestNilAndZeroStores(t *testing.T) {
 	for name, s := range map[string]*adaptor.AtomicKVStore{"nil": nil, "zero": {}, "half": {KVStore: filled}} {
 		for _, o := range operations {
 			err := o.call(ctx, s)
-			_, atomic := map[string]bool{"Incr": true, "IncrTTL": true, "SetNX": true, "CompareAndSwap": true, "CompareAndDelete": true}[o.op]
+			_, atomic := map[string]bool{"Incr": true, "IncrTTL": true, "SetNX": true, "CompareAndSwap": true, "CompareAndDelete": true, "GetDel": true, "Swap": true}[o.op]
 			if name == "half" && !atomic {
 				assert.NoError(t, err)
 				continue

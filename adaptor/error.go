@@ -21,7 +21,8 @@ const (
 	// CodeEmptyNamespace: Namespace("").
 	CodeEmptyNamespace Code = "EMPTY_NAMESPACE"
 	// CodeInvalidValue: a value that JSON can't hold, a stored value that does not
-	// fit the type or the operation. Nothing was changed.
+	// fit the type or the operation. Nothing was changed, but if Op is "Decode" by the
+	// [GetDel] or [Swap] whose old value it is about.
 	CodeInvalidValue Code = "INVALID_VALUE"
 	// CodeStoreOperationFailed: the backend failed, or the context had ended.
 	// [OutcomeUnknown] tells whether a write may have happened all the same.
@@ -69,12 +70,14 @@ func CodeOf(err error) Code {
 // from Err, whose own text makes no such promise.
 type Error struct {
 	Code Code
-	// Op is the method that failed, such as "Set"; "Get" for [Get], "Of" for [Of].
+	// Op is the method that failed, such as "Set"; "Get" for [Get], "Of" for [Of]; "Decode" where
+	// [GetDel] or [Swap] has worked, and what came out is not of its type.
 	Op string
 	// Namespace is the path as it stands in a physical key: "sessions/admin". For
 	// Op "Namespace" it is the parent's, "" at the top.
 	Namespace string
-	// Key is the key of the operation; never part of the text.
+	// Key is the key of the operation; never part of the text. Of a batch it is "": see
+	// [KeyErrors]; and of what works on a whole namespace.
 	Key string
 	// Err is the cause: the context's error, the driver's, the codec's.
 	Err error
@@ -132,7 +135,8 @@ func (e *Error) GoString() string { return e.Error() }
 // have happened although it failed: a timeout, a cut connection, a context that
 // ended after the request had left. The key should be read before the write is
 // tried again. Every other failed write was surely not applied. It is false for
-// reads and for nil.
+// reads and for nil. Of the error of a batch it tells whether that is so for one of the
+// keys that failed: see [KeyErrors].
 func OutcomeUnknown(err error) bool {
 	switch e := err.(type) {
 	case *Error:
@@ -162,11 +166,22 @@ const (
 	opCompareAndDelete = "CompareAndDelete"
 	opOf               = "Of"
 	opGetOrLoad        = "GetOrLoad"
+	opGetDel           = "GetDel"
+	opSwap             = "Swap"
+	opPersist          = "Persist"
+	opDecode           = "Decode"
+	opGetMany          = "GetMany"
+	opSetMany          = "SetMany"
+	opDelMany          = "DelMany"
+	opKeys             = "Keys"
+	opTree             = "Tree"
+	opClear            = "Clear"
+	opClearTree        = "ClearTree"
 )
 
 func writes(op string) bool {
 	switch op {
-	case opNamespace, opGet, opGetRaw, opHas, opTTL, opOf, opGetOrLoad:
+	case opNamespace, opGet, opGetRaw, opHas, opTTL, opOf, opGetOrLoad, opDecode, opGetMany, opKeys, opTree:
 		return false
 	}
 	return true
@@ -195,6 +210,9 @@ func driverFailure(op string, path []string, key string, cause error) *Error {
 // (by the codec, by us, or by a driver through driver.Reason), that a context ended,
 // or else only the type, because any other text may quote keys and values.
 func reason(err error) string {
+	if k, some := err.(KeyErrors); some {
+		return k.Error()
+	}
 	var c *codec.Error
 	if errors.As(err, &c) {
 		return c.Reason

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/zelt-go/kv/adaptor"
@@ -98,6 +99,94 @@ func ExampleAtomicKVStore_CompareAndDelete() {
 	// true <nil>
 	// true <nil>
 	// true <nil>
+}
+
+// Of many who come with a one-time token, one gets in.
+func ExampleGetDel() {
+	ctx, kv := context.Background(), newKV()
+	tokens, _ := kv.Namespace("login-tokens")
+	_ = tokens.Set(ctx, "token", User{ID: "42"}, adaptor.WithTTL(time.Minute))
+
+	for range 2 {
+		user, valid, err := adaptor.GetDel[User](ctx, tokens, "token")
+		fmt.Println(user.ID, valid, err)
+	}
+	// Output:
+	// 42 true <nil>
+	//  false <nil>
+}
+
+func ExampleSwap() {
+	ctx, kv := context.Background(), newKV()
+	state, _ := kv.Namespace("state")
+	for _, next := range []string{"idle", "busy"} {
+		before, found, err := adaptor.Swap[string](ctx, state, "worker-1", next)
+		fmt.Printf("%q %v %v\n", before, found, err)
+	}
+	// Output:
+	// "" false <nil>
+	// "idle" true <nil>
+}
+
+func ExampleGetMany() {
+	ctx, kv := context.Background(), newKV()
+	store, _ := kv.Namespace("users")
+
+	err := store.SetMany(ctx, []adaptor.Entry{
+		{Key: "42", Value: User{"42", "Ada"}},
+		{Key: "43", Value: User{"43", "Grace"}},
+	}, adaptor.WithTTL(time.Hour))
+	fmt.Println(err)
+
+	users, err := adaptor.GetMany[User](ctx, store, []string{"43", "44", "42"})
+	for _, user := range users { // in the order of the keys
+		fmt.Println(user.Found, user.Value.Name, user.Err)
+	}
+	fmt.Println(err) // of the keys that failed, if some did
+	// Output:
+	// <nil>
+	// true Grace <nil>
+	// false  <nil>
+	// true Ada <nil>
+	// <nil>
+}
+
+func ExampleKVStore_Keys() {
+	ctx, kv := context.Background(), newKV()
+	users, _ := kv.Namespace("users")
+	_ = users.SetMany(ctx, []adaptor.Entry{{Key: "42", Value: 1}, {Key: "*?:", Value: 2}})
+
+	n := 0
+	for key, err := range users.Keys(ctx) {
+		if err != nil {
+			return // what came is true, and not all
+		}
+		if strings.HasPrefix(key, "4") {
+			_ = users.Del(ctx, key) // the loop may use the store
+		}
+		n++
+	}
+	fmt.Println(n)
+	// Output: 2
+}
+
+func ExampleKVStore_Clear() {
+	ctx, kv := context.Background(), newKV()
+	users, _ := kv.Namespace("users")
+	sessions, _ := users.Namespace("sessions")
+	_ = users.Set(ctx, "42", 1)
+	_ = sessions.Set(ctx, "abc", 1)
+
+	err := users.Clear(ctx) // the users, and not their sessions
+	left, _ := sessions.Has(ctx, "abc")
+	fmt.Println(left, err)
+
+	err = users.ClearTree(ctx)
+	left, _ = sessions.Has(ctx, "abc")
+	fmt.Println(left, err)
+	// Output:
+	// true <nil>
+	// false <nil>
 }
 
 func ExampleKVStore_Namespace() {

@@ -100,9 +100,10 @@ func (p *LoadPanic) Unwrap() error {
 //
 // # What others see
 //
-// A note is a missing key to all methods of [Typed], to [Get] and to GetRaw. The other
-// methods of a plain store see an entry, with a time to live of its own: Has, TTL, Expire,
-// SetNX and Incr are not for keys that are loaded. Another program sees text that
+// A note is a missing key to all methods of [Typed], to [Get] and to all that returns a
+// value: GetRaw, GetMany, GetDel and Swap. The other methods of a plain store see an entry,
+// with a time to live of its own: Has, TTL, Expire, Persist, SetNX and Incr are not for keys
+// that are loaded, and Keys lists it. Another program sees text that
 // begins with a space, a quote and "kv:", and should take it for a missing key.
 func (t Typed[T]) GetOrLoad(ctx context.Context, key string, load func(ctx context.Context) (Loaded[T], error)) (value T, found bool, err error) {
 	text, found, err := t.store.peek(ctx, opGetOrLoad, key)

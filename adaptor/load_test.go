@@ -859,3 +859,35 @@ func TestExpireThatCannotLook(t *testing.T) {
 	assert.True(t, adaptor.OutcomeUnknown(err))
 	assert.False(t, found)
 }
+
+// What returns a value returns no note.
+func TestNotesAreNoValues(t *testing.T) {
+	store := openMemory(t, "ns")
+	users := adaptor.Of[string](store, adaptor.NoneTTL(time.Hour))
+	remember := func(key string) {
+		_, found, err := users.GetOrLoad(ctx, key, func(context.Context) (adaptor.Loaded[string], error) {
+			return adaptor.Loaded[string]{None: true}, nil
+		})
+		require.NoError(t, err)
+		require.False(t, found)
+		has, err := store.Has(ctx, key)
+		require.NoError(t, err)
+		require.True(t, has, "there is a note")
+	}
+	for name, read := range map[string]func() (any, bool, error){
+		"GetRaw": func() (any, bool, error) { return store.GetRaw(ctx, "k") },
+		"GetDel": func() (any, bool, error) { return store.GetDel(ctx, "k") },
+		"Swap":   func() (any, bool, error) { return store.Swap(ctx, "k", "v") },
+		"GetMany": func() (any, bool, error) {
+			results, err := store.GetMany(ctx, []string{"k"})
+			return results[0].Value, results[0].Found, err
+		},
+	} {
+		require.NoError(t, store.Del(ctx, "k"))
+		remember("k")
+		value, found, err := read()
+		require.NoError(t, err, name)
+		assert.False(t, found, name)
+		assert.Empty(t, value, name)
+	}
+}

@@ -33,7 +33,7 @@ func WithTTL(ttl time.Duration) Option {
 }
 
 // WithKeepTTL leaves the deadline of the entry as it is; a new entry has none. It
-// is for Set and CompareAndSwap. On Incr, IncrTTL and SetNX, which never change the
+// is for Set, Swap and CompareAndSwap. On Incr, IncrTTL and SetNX, which never change the
 // deadline of an existing entry, it is ErrInvalidTTL.
 func WithKeepTTL() Option {
 	return Option{kind: optionKeepTTL}

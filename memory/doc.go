@@ -47,6 +47,9 @@
 // for, and what many write leaves no garbage. A reader who meets what has expired, or is just being
 // moved, looks again with the lock.
 //
+// Keys and Clear (scan.go) go through each shard by hash, which resizing does not change: a bounded
+// range at a time, with the lock for as long as it takes to note where its records are.
+//
 // The wheel is a timing wheel of eight levels, from a millisecond to 146 years: what expires
 // is found by its deadline, and not by looking at what doesn't. The collector takes 64
 // entries at a time and lets go of lock and processor in between; each write removes

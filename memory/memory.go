@@ -79,8 +79,12 @@ func (o opener) OpenAtomic(path []string) (driver.AtomicStore, error) {
 	if o.m == nil {
 		return nil, errNotMade
 	}
-	name := driver.Key(path, "")
-	return &store{o.m, newNamespace(name, maphash.String(o.m.names, name)), o.m.shards, o.m.keys}, nil
+	return o.m.open(driver.Key(path, "")), nil
+}
+
+// open opens the store of a namespace by its name as it stands before a key.
+func (m *MemoryKV) open(name string) *store {
+	return &store{kv: m, namespace: newNamespace(name, maphash.String(m.names, name)), shards: m.shards, keys: m.keys}
 }
 
 var errNotMade = driver.Reason(errors.New("memory: not made by New"), "the MemoryKV was not made by memory.New")

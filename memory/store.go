@@ -19,7 +19,11 @@ type store struct {
 	keys      maphash.Seed // the seed
 }
 
-var _ driver.AtomicStore = (*store)(nil)
+var (
+	_ driver.AtomicStore = (*store)(nil)
+	_ driver.Taker       = (*store)(nil)
+	_ driver.Persister   = (*store)(nil)
+)
 
 // hash is what a key's shard and its slot there go by.
 func (s *store) hash(key string) uint64 { return maphash.String(s.keys, key) ^ s.namespace.hash }

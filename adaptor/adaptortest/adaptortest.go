@@ -12,6 +12,7 @@ package adaptortest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -43,7 +44,7 @@ type Harness[A any] struct {
 // subtest named after its rule.
 func TestAdaptor(t *testing.T, h Harness[adaptor.KVAdaptor]) {
 	t.Helper()
-	for _, c := range plainCases {
+	for _, c := range allPlainCases() {
 		report(t, c, h.clock(), func(t testing.TB) (adaptor.KVAdaptor, adaptor.AtomicKVAdaptor) { return h.New(t), nil })
 	}
 }
@@ -71,9 +72,11 @@ type testCase struct {
 	run  func(*check)
 }
 
-func allCases() []testCase {
-	return append(append([]testCase(nil), plainCases...), atomicCases...)
+func allPlainCases() []testCase {
+	return slices.Concat(plainCases, persistCases, manyCases, keysCases, clearCases)
 }
+
+func allCases() []testCase { return slices.Concat(allPlainCases(), atomicCases, takeCases) }
 
 func report(t *testing.T, c testCase, k clock, newAdaptors func(testing.TB) (adaptor.KVAdaptor, adaptor.AtomicKVAdaptor)) {
 	t.Helper()

@@ -20,6 +20,7 @@ import (
 type toy struct {
 	bug     string
 	planted map[string]bool // bugs that the code was asked about: a typing error is found
+	noting  sync.Mutex      // of planted
 	mu      sync.Mutex
 	entries map[string]*toyEntry
 	buffer  []byte
@@ -41,7 +42,9 @@ func toyHarness(newToy func() *toy) Harness[adaptor.AtomicKVAdaptor] {
 
 // has reports whether the bug is planted.
 func (t *toy) has(bug string) bool {
+	t.noting.Lock()
 	t.planted[bug] = true
+	t.noting.Unlock()
 	return t.bug == bug
 }
 

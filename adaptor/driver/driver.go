@@ -23,11 +23,16 @@
 //     CompareAndSwap and CompareAndDelete. If it can't, it is an [Opener] only: users
 //     then find out when they compile.
 //
-//  4. Sort the errors: what the data does not allow is [ErrInvalidValue]; a write
+//  4. What the backend does better than the front can with these methods, it offers by an optional
+//     interface on the same type: [Taker], [Persister], [Batch],
+//     [Scanner], [Clearer]. Each says what the front does without it. A wrapper around a store
+//     hides them unless it has them too.
+//
+//  5. Sort the errors: what the data does not allow is [ErrInvalidValue]; a write
 //     without an answer is [Unknown]; all else surely did not happen. Give each a
 //     [Reason] that a stranger may read.
 //
-//  5. Run the suite, under -race, as below.
+//  6. Run the suite, under -race, as below.
 //
 // In a test of its own:
 //

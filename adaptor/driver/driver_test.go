@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"strconv"
 	"testing"
 
@@ -89,4 +90,27 @@ func TestReason(t *testing.T) {
 	assert.Equal(t, "OOM", driver.ReasonOf(driver.Unknown(err)))
 	assert.Empty(t, driver.ReasonOf(cause))
 	assert.NoError(t, driver.Reason(nil, "OOM"))
+}
+
+// Under finds what Key has made, and takes nothing else for it.
+func TestUnder(t *testing.T) {
+	for _, path := range [][]string{{"b"}, {"a", "b%/:{}"}, {"a", "\x00", "%2F"}} {
+		for _, base := range [][]string{{"n"}, {"n/:", "m"}} {
+			for _, key := range []string{"", "k", "a:b/c", "\xff"} {
+				got, k, ok := driver.Under(driver.Key(base, ""), driver.Key(append(append([]string(nil), base...), path...), key))
+				if !ok || k != key || !reflect.DeepEqual(got, path) {
+					t.Errorf("%q %q %q: %q %q %v", base, path, key, got, k, ok)
+				}
+				got, k, ok = driver.Under(driver.Key(base, ""), driver.Key(base, key))
+				if !ok || k != key || got != nil {
+					t.Errorf("%q %q: %q %q %v", base, key, got, k, ok)
+				}
+			}
+		}
+	}
+	for _, foreign := range []string{"", "n", "nAbc:k", "m:k", "n/:k", "n//a:k", "n/a", "n/%zz:k", "n/%2f:k", "n/{a}:k", "n/a/:k"} {
+		if path, key, ok := driver.Under("n:", foreign); ok {
+			t.Errorf("%q: %q %q", foreign, path, key)
+		}
+	}
 }

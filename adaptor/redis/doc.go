@@ -82,13 +82,20 @@
 // happen twice needs a fence at the resource itself: a number that grows with each holder (an
 // Incr beside the lock), which the resource compares with the greatest that it has seen.
 //
+// # Lists of keys
+//
+// Keys and Tree end with an error when a connection was lost, or slots of a Cluster have moved, meanwhile,
+// rather than leave keys out; Clear begins again. Two things they can't see: a key whose slot is just
+// being moved may be missed, and with a client of the caller's (NewFromClient) a connection that was lost.
+//
 // # How it lies on the server
 //
 // A key is the namespace's path, a colon and the key: cache:user:42, sessions/admin:abc. In names,
 // %, /, :, { and } are percent-encoded, so that no two pairs of namespace and key ever meet. A
 // value is its JSON text, which redis-cli shows; a counter is a plain integer. Operations that need
 // more than one command are Lua scripts. A user of the server's ACL needs, on its keys, the
-// commands GET, SET, DEL, EXISTS, PEXPIRE, PTTL, INCRBY, EVALSHA and EVAL, and in general HELLO,
-// PING and SCRIPT LOAD; SELECT if the URL names a database; CLUSTER SLOTS, CLUSTER SHARDS and
-// ASKING in a Cluster; INFO is not needed. A user of the Sentinels' own ACL needs HELLO, PING and SENTINEL.
+// commands GET, GETDEL, SET, DEL, EXISTS, PEXPIRE, PERSIST, PTTL, INCRBY, EVALSHA and EVAL, for Keys, Tree and Clear
+// also SCAN and UNLINK, and in general HELLO, PING and SCRIPT LOAD; SELECT if the URL names a database; CLUSTER SLOTS,
+// CLUSTER SHARDS and ASKING in a Cluster; INFO is not needed. A user of the Sentinels' own ACL needs HELLO, PING
+// and SENTINEL.
 package redis

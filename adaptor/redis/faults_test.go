@@ -42,6 +42,8 @@ func TestLostReply(t *testing.T) {
 		{"SetNX", "", func(k string) error { return failed(store.SetNX(ctx, k, 2)) }, "2"},
 		{"CompareAndSwap", "1", func(k string) error { return failed(store.CompareAndSwap(ctx, k, 1, 2)) }, "2"},
 		{"CompareAndDelete", "1", func(k string) error { return failed(store.CompareAndDelete(ctx, k, 1)) }, "(nil)"},
+		{"GetDel", "1", func(k string) error { _, _, err := store.GetDel(ctx, k); return err }, "(nil)"},
+		{"Swap", "1", func(k string) error { _, _, err := store.Swap(ctx, k, 2); return err }, "2"},
 	} {
 		unknown := 0
 		for i := range 100 {

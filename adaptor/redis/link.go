@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -40,6 +41,8 @@ type link struct {
 	life   context.Context // of the calls with goroutines of their own
 	end    context.CancelFunc
 	places chan struct{} // for them
+
+	made sync.Map // how many connections there have been, by address: *atomic.Int64
 
 	dials bool   // the client is ours
 	watch *watch // of Sentinel
@@ -227,37 +230,53 @@ func (l *link) send(ctx context.Context, cmd rueidis.Completed) (result rueidis.
 			l.calls.Add(-1)
 		}
 	}
-	failed := func(err error) (rueidis.RedisResult, bool) {
-		return rueidis.NewResult(rueidis.RedisMessage{}, err), false
+	result, sent, err := patiently(ctx, l,
+		func(ctx context.Context) rueidis.RedisResult { return l.client.Do(ctx, cmd) },
+		func(r rueidis.RedisResult) (some, all bool) {
+			unsent := errors.Is(r.NonRedisError(), errNoConnection)
+			return unsent, unsent
+		})
+	if err != nil {
+		result = rueidis.NewResult(rueidis.RedisMessage{}, err)
 	}
+	return result, sent
+}
+
+// patiently runs do, with a patient context, in a goroutine of its own, which it leaves behind when ctx
+// ends. unsent says of a result whether some or all commands were not sent because no connection
+// could be made just then: do is called again. Beside an error, sent tells whether a
+// command may have been sent; if not, the error is complete.
+func patiently[R any](ctx context.Context, l *link, do func(context.Context) R, unsent func(R) (some, all bool)) (result R, sent bool, err error) {
 	select {
 	case l.places <- struct{}{}:
 	case <-ctx.Done():
-		return failed(l.ended(ctx, errCrowded))
+		return result, false, l.ended(ctx, errCrowded)
 	case <-l.life.Done():
-		return failed(errNotStarted)
+		return result, false, errNotStarted
 	}
 	p := &patient{Context: l.life, caller: ctx}
-	answer := make(chan rueidis.RedisResult, 1)
+	answer := make(chan R, 1)
 	go func() {
-		result := l.client.Do(p, cmd)
-		for errors.Is(result.NonRedisError(), errNoConnection) && ctx.Err() == nil {
-			p.state.CompareAndSwap(isSent, isWaiting) // it was not
-			time.Sleep(time.Millisecond)              // the direct calls that were in the way are ending
-			result = l.client.Do(p, cmd)
+		result := do(p)
+		for some, all := unsent(result); some && ctx.Err() == nil; some, all = unsent(result) {
+			if all {
+				p.state.CompareAndSwap(isSent, isWaiting) // it was not
+			}
+			time.Sleep(time.Millisecond) // the direct calls that were in the way are ending
+			result = do(p)
 		}
 		<-l.places
 		answer <- result
 	}()
 	select {
 	case result = <-answer:
-		return result, true
+		return result, true, nil
 	case <-ctx.Done():
 		if p.state.CompareAndSwap(isWaiting, isAbandoned) {
 			l.hear(false)
-			return failed(l.ended(ctx, "no connection to "+l.peer()+" yet"))
+			return result, false, l.ended(ctx, "no connection to "+l.peer()+" yet")
 		}
-		return rueidis.NewResult(rueidis.RedisMessage{}, ctx.Err()), true
+		return result, true, ctx.Err()
 	}
 }
 
@@ -276,7 +295,7 @@ const (
 	isAbandoned // and never sent
 )
 
-// Err is asked by one goroutine at a time.
+// Err is asked by one goroutine at a time for each node.
 func (p *patient) Err() error {
 	if !p.state.CompareAndSwap(isWaiting, isSent) && p.state.Load() == isAbandoned {
 		return p.caller.Err()
@@ -339,6 +358,7 @@ func (l *link) dial(ctx context.Context, address string, dialer *net.Dialer, con
 		l.dialing.Add(-1)
 		return nil, err
 	}
+	l.connections(address).Add(1)
 	return &connection{Conn: conn, link: l}, nil
 }
 
@@ -390,6 +410,13 @@ type mortal struct {
 func (m *mortal) Close() error {
 	m.forget()
 	return m.Conn.Close()
+}
+
+// connections counts the connections that there have been with an address. One more than before means
+// that what was begun on the old one may be answered by another server.
+func (l *link) connections(address string) *atomic.Int64 {
+	n, _ := l.made.LoadOrStore(address, new(atomic.Int64))
+	return n.(*atomic.Int64)
 }
 
 // A connection is being made until it first hears of the server, or is closed.

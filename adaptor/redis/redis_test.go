@@ -141,6 +141,9 @@ func TestOneRoundTrip(t *testing.T) {
 		"SetNX":  func() error { _, err := store.SetNX(ctx, "k", 1); return err },
 		"Swap":   func() error { _, err := store.CompareAndSwap(ctx, "k", 1, 1); return err },
 		"Delete": func() error { _, err := store.CompareAndDelete(ctx, "k", 2); return err },
+		"GetDel": func() error { _, _, err := store.GetDel(ctx, "other"); return err },
+		"GetSet": func() error { _, _, err := store.Swap(ctx, "k", 1, adaptor.WithTTL(time.Hour)); return err },
+		"Keep":   func() error { return failed(store.Persist(ctx, "k")) },
 	}
 	evals := func() string { return s.Do("INFO", "commandstats") }
 	for name, operation := range operations {
@@ -149,7 +152,7 @@ func TestOneRoundTrip(t *testing.T) {
 		assert.NotContains(t, evals(), "cmdstat_eval:", name)
 	}
 	s.Do("SCRIPT", "FLUSH")
-	for _, name := range []string{"Incr", "Swap", "Delete"} {
+	for _, name := range []string{"Incr", "Swap", "Delete", "Keep"} {
 		s.Do("CONFIG", "RESETSTAT")
 		require.NoError(t, operations[name](), name)
 		assert.Contains(t, evals(), "cmdstat_eval:calls=1,", name)
@@ -164,8 +167,12 @@ func TestForeignData(t *testing.T) {
 	store := open(t, start(t, redis.Config{URL: s.URL()}), "ns")
 	s.Do("LPUSH", "ns:list", "secret")
 	_, _, getErr := store.GetRaw(ctx, "list")
+	_, _, getDelErr := store.GetDel(ctx, "list")
+	_, _, swapErr := store.Swap(ctx, "list", 1)
 	for name, err := range map[string]error{
 		"GetRaw":           getErr,
+		"GetDel":           getDelErr,
+		"Swap":             swapErr,
 		"Incr":             failed(store.Incr(ctx, "list", 1)),
 		"CompareAndSwap":   failed(store.CompareAndSwap(ctx, "list", 1, 2)),
 		"CompareAndDelete": failed(store.CompareAndDelete(ctx, "list", 1)),

@@ -20,7 +20,11 @@ type store struct {
 	prefix string
 }
 
-var _ driver.AtomicStore = (*store)(nil)
+var (
+	_ driver.AtomicStore = (*store)(nil)
+	_ driver.Taker       = (*store)(nil)
+	_ driver.Persister   = (*store)(nil)
+)
 
 // Get implements [driver.Store].
 func (s *store) Get(ctx context.Context, key string) (value []byte, found bool, err error) {
@@ -28,7 +32,11 @@ func (s *store) Get(ctx context.Context, key string) (value []byte, found bool, 
 	if err != nil {
 		return nil, false, err
 	}
-	m, err := l.do(ctx, l.client.B().Get().Key(s.prefix+key).Build())
+	return text(l.do(ctx, l.client.B().Get().Key(s.prefix+key).Build()))
+}
+
+// text is the value that is the answer, if there is one.
+func text(m rueidis.RedisMessage, err error) (value []byte, found bool, _ error) {
 	if err != nil || m.IsNil() {
 		return nil, false, err
 	}
@@ -64,18 +72,20 @@ func (s *store) Set(ctx context.Context, key string, value []byte, ttl time.Dura
 	if err != nil {
 		return err
 	}
-	set := l.client.B().Set().Key(s.prefix + key).Value(rueidis.BinaryString(value))
-	var cmd rueidis.Completed
+	_, err = l.do(ctx, set(l.client, s.prefix+key, value, ttl))
+	return err
+}
+
+func set(client rueidis.Client, key string, value []byte, ttl time.Duration) rueidis.Completed {
+	set := client.B().Set().Key(key).Value(rueidis.BinaryString(value))
 	switch ttl {
 	case driver.NoTTL:
-		cmd = set.Build()
+		return set.Build()
 	case driver.KeepTTL:
-		cmd = set.Keepttl().Build()
+		return set.Keepttl().Build()
 	default:
-		cmd = set.PxMilliseconds(ttl.Milliseconds()).Build()
+		return set.PxMilliseconds(ttl.Milliseconds()).Build()
 	}
-	_, err = l.do(ctx, cmd)
-	return err
 }
 
 // Del implements [driver.Store].

@@ -29,16 +29,19 @@ const (
 	SetNX
 	CompareAndSwap
 	CompareAndDelete
+	GetDel
+	Swap
+	Persist
 	Kinds // how many there are
 )
 
-var kindNames = [Kinds]string{"Get", "Has", "TTL", "Set", "Del", "Expire", "Incr", "SetNX", "CompareAndSwap", "CompareAndDelete"}
+var kindNames = [Kinds]string{"Get", "Has", "TTL", "Set", "Del", "Expire", "Incr", "SetNX", "CompareAndSwap", "CompareAndDelete", "GetDel", "Swap", "Persist"}
 
 // Operation is one call. Values are JSON text.
 type Operation struct {
 	Kind       Kind
 	Store, Key int           // which of the stores and keys of the check
-	Value, Old string        // Set, SetNX, CompareAndSwap: Value; CompareAndSwap, CompareAndDelete: Old
+	Value, Old string        // Set, SetNX, CompareAndSwap, Swap: Value; CompareAndSwap, CompareAndDelete: Old
 	By         int64         // Incr
 	TTL        time.Duration // of a write, in whole milliseconds; 0: none; -1: keep
 	Pause      time.Duration // that passes before, where time is fake
@@ -52,7 +55,7 @@ func (o Operation) String() string {
 // Result is what a call returned.
 type Result struct {
 	Done    bool          // found, existed, stored, swapped, deleted
-	Text    string        // Get
+	Text    string        // Get, GetDel, Swap
 	Sum     int64         // Incr
 	Left    time.Duration // Incr, TTL; 0: never expires
 	Code    adaptor.Code  // of the error
@@ -118,6 +121,12 @@ func (o Operation) Apply(found bool, text string) (bool, string, Change, Result)
 			return found, text, KeepDeadline, Result{}
 		}
 		return false, "", ClearDeadline, Result{Done: true}
+	case GetDel:
+		return false, "", ClearDeadline, Result{Done: found, Text: text}
+	case Swap:
+		return true, o.Value, changeTo(o.TTL), Result{Done: found, Text: text}
+	case Persist:
+		return found, text, ClearDeadline, Result{Done: found}
 	}
 	panic("no such operation")
 }
@@ -156,6 +165,16 @@ func (o Operation) Do(ctx context.Context, s *adaptor.AtomicKVStore, key string)
 		r.Done, err = s.CompareAndSwap(ctx, key, json.RawMessage(o.Old), json.RawMessage(o.Value), opts...)
 	case CompareAndDelete:
 		r.Done, err = s.CompareAndDelete(ctx, key, json.RawMessage(o.Old))
+	case GetDel:
+		var text []byte
+		text, r.Done, err = s.GetDel(ctx, key)
+		r.Text = string(text)
+	case Swap:
+		var text []byte
+		text, r.Done, err = s.Swap(ctx, key, json.RawMessage(o.Value), opts...)
+		r.Text = string(text)
+	case Persist:
+		r.Done, err = s.Persist(ctx, key)
 	}
 	r.Code, r.Unknown = adaptor.CodeOf(err), adaptor.OutcomeUnknown(err)
 	return r

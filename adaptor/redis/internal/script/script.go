@@ -68,6 +68,13 @@ if value ~= ARGV[1] then return 0 end
 return redis.pcall('DEL', KEYS[1])
 `)
 
+	// Persist: → 1 or 0, whether there is a key.
+	Persist = newScript(`
+local done = redis.pcall('PERSIST', KEYS[1])
+if done == 0 then return redis.pcall('EXISTS', KEYS[1]) end
+return done
+`)
+
 	// All are those above.
-	All = []*Script{Incr, Swap, Delete}
+	All = []*Script{Incr, Swap, Delete, Persist}
 )

@@ -1,0 +1,86 @@
+package adaptor
+
+import (
+	"context"
+	"errors"
+	"iter"
+
+	"github.com/zelt-go/kv/adaptor/driver"
+)
+
+// Keys iterates over the keys of the namespace, not of its children, in no order:
+//
+//	for key, err := range store.Keys(ctx) { … }
+//
+// A key that is there from the beginning to the end comes exactly once, as it was stored, whatever
+// bytes it holds. One that is stored, deleted or expires meanwhile comes once, or not at all. The
+// loop may take its time and use the store: nobody waits for it.
+//
+// An error comes once, with the key "", and ends the iteration; what came before is no less
+// true, but is not all. ErrStoreOperationFailed: the context has ended, the backend failed, or it
+// can't list keys (then around errors.ErrUnsupported).
+//
+// It looks at all that the backend holds, in other namespaces too: it is for maintenance, and not
+// for each request. How much memory it takes, the adaptor says.
+func (s *KVStore) Keys(ctx context.Context) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		s.scan(ctx, opKeys, false, func(_ []string, key string, err error) bool { return yield(key, err) })
+	}
+}
+
+// Place is a key in a namespace below.
+type Place struct {
+	// Path is the names that lead from the store to the key's namespace; nil: it is the store's own.
+	Path []string
+	Key  string
+}
+
+// Tree iterates as Keys does, over the keys of the namespace and of all below it.
+func (s *KVStore) Tree(ctx context.Context) iter.Seq2[Place, error] {
+	return func(yield func(Place, error) bool) {
+		s.scan(ctx, opTree, true, func(path []string, key string, err error) bool { return yield(Place{path, key}, err) })
+	}
+}
+
+func (s *KVStore) scan(ctx context.Context, op string, below bool, yield func(path []string, key string, err error) bool) {
+	if !s.ready(ctx) {
+		yield(nil, "", s.notReady(ctx, op, ""))
+		return
+	}
+	scanner, can := s.store.(driver.Scanner)
+	if !can {
+		yield(nil, "", s.fail(op, "", errCantList))
+		return
+	}
+	goesOn, ended := true, error(nil)
+	err := scanner.Keys(ctx, below, func(path []string, key string) bool {
+		if goesOn {
+			if ended = ctx.Err(); ended != nil {
+				goesOn = false
+			} else {
+				goesOn = yield(path, key, nil)
+			}
+		}
+		return goesOn
+	})
+	if ended != nil {
+		err = ended
+	} else if !goesOn {
+		return
+	}
+	if err != nil {
+		yield(nil, "", s.fail(op, "", err))
+	}
+}
+
+var errCantList = driver.Reason(errors.ErrUnsupported, "the backend can't list keys")
+
+// Keys is [KVStore.Keys].
+func (s *AtomicKVStore) Keys(ctx context.Context) iter.Seq2[string, error] {
+	return s.plain().Keys(ctx)
+}
+
+// Tree is [KVStore.Tree].
+func (s *AtomicKVStore) Tree(ctx context.Context) iter.Seq2[Place, error] {
+	return s.plain().Tree(ctx)
+}

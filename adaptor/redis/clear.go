@@ -1,0 +1,50 @@
+package redis
+
+import (
+	"context"
+
+	"github.com/redis/rueidis"
+
+	"github.com/zelt-go/kv/adaptor/driver"
+)
+
+var _ driver.Clearer = (*store)(nil)
+
+// mostPasses is how often Clear begins anew because the servers were not the same all the time.
+const mostPasses = 5
+
+// Clear implements [driver.Clearer]: pages of SCAN, and an UNLINK of each key, together for a page.
+func (s *store) Clear(ctx context.Context, below bool) error {
+	l, err := s.kv.running()
+	if err != nil {
+		return err
+	}
+	began := false
+	for range mostPasses {
+		whole, err := l.scan(ctx, pattern(s.prefix, below), func(physical []string) error {
+			var ours []string
+			for _, p := range physical {
+				if path, _, ok := driver.Under(s.prefix, p); ok && (below || len(path) == 0) {
+					ours = append(ours, p)
+				}
+			}
+			began = began || len(ours) > 0
+			var failed error
+			l.doMany(ctx, l.client, len(ours),
+				func(i int) rueidis.Completed { return l.client.B().Unlink().Key(ours[i]).Build() },
+				func(_ int, _ rueidis.RedisMessage, err error) {
+					if failed == nil {
+						failed = err
+					}
+				})
+			return failed
+		})
+		switch {
+		case err != nil && began:
+			return driver.Unknown(err)
+		case err != nil || whole:
+			return err
+		}
+	}
+	return driver.Unknown(driver.Reason(errChanged, "connections were lost, or slots of the Cluster moved, again and again"))
+}

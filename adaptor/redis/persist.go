@@ -1,0 +1,17 @@
+package redis
+
+import (
+	"context"
+
+	"github.com/zelt-go/kv/adaptor/redis/internal/script"
+)
+
+// Persist implements [driver.Persister]. PERSIST alone would not tell a missing key from one that
+// has no deadline.
+func (s *store) Persist(ctx context.Context, key string) (bool, error) {
+	l, err := s.kv.running()
+	if err != nil {
+		return false, err
+	}
+	return one(l.eval(ctx, script.Persist, s.prefix+key))
+}

@@ -1,0 +1,133 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"hash/maphash"
+	"strings"
+
+	"github.com/redis/rueidis"
+
+	"github.com/zelt-go/kv/adaptor/driver"
+)
+
+var _ driver.Scanner = (*store)(nil)
+
+// pageSize is how many keys the server looks at for one SCAN, about.
+const pageSize = 1000
+
+// Keys implements [driver.Scanner]. SCAN returns a key twice when the server's table of keys shrinks, so
+// Keys remembers 128 bits of each key that it has yielded: 35 to 56 bytes in all. Two keys of 10^9 have
+// the same with a probability of 10^-20.
+//
+// A cursor means nothing to another server. So after a connection was lost, and in a Cluster whose slots
+// have moved, Keys ends with an error rather than leave keys out.
+func (s *store) Keys(ctx context.Context, below bool, yield func(path []string, key string) bool) error {
+	l, err := s.kv.running()
+	if err != nil {
+		return err
+	}
+	seen := newMemo()
+	goesOn := true
+	whole, err := l.scan(ctx, pattern(s.prefix, below), func(physical []string) error {
+		for _, p := range physical {
+			path, key, ok := driver.Under(s.prefix, p)
+			if !ok || len(path) > 0 && !below || !seen.add(p) {
+				continue
+			}
+			if goesOn = yield(path, key); !goesOn {
+				return errEnough
+			}
+		}
+		return nil
+	})
+	switch {
+	case !goesOn:
+		return nil
+	case err != nil:
+		return err
+	case !whole:
+		return driver.Reason(errChanged, "a connection was lost, or slots of the Cluster moved, while its keys were listed: begin again")
+	}
+	return nil
+}
+
+// errEnough ends a scan.
+var errEnough = errors.New("redis: enough")
+
+// scan calls f with each page of the keys that match, of all nodes. It reports whether these are
+// whole: the servers were the same all the time.
+func (l *link) scan(ctx context.Context, pattern string, f func(physical []string) error) (whole bool, err error) {
+	nodes, slots, err := l.nodes(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, n := range nodes {
+		made := l.connections(n.address)
+		begun := made.Load()
+		for cursor, first := uint64(0), true; first || cursor != 0; first = false {
+			var page rueidis.ScanEntry
+			page, err = l.page(ctx, n, cursor, pattern)
+			for first && err == nil && made.Load() != begun { // it had to connect
+				begun = made.Load()
+				page, err = l.page(ctx, n, cursor, pattern)
+			}
+			if err != nil {
+				return false, err
+			}
+			if made.Load() != begun {
+				return false, nil
+			}
+			if err := f(page.Elements); err != nil {
+				return false, err
+			}
+			cursor = page.Cursor
+		}
+	}
+	_, now, err := l.nodes(ctx)
+	return now == slots, err
+}
+
+func (l *link) page(ctx context.Context, n node, cursor uint64, pattern string) (page rueidis.ScanEntry, err error) {
+	l.doMany(ctx, n.client, 1,
+		func(int) rueidis.Completed {
+			return l.client.B().Scan().Cursor(cursor).Match(pattern).Count(pageSize).Build()
+		},
+		func(_ int, m rueidis.RedisMessage, failed error) {
+			if err = failed; err != nil {
+				return
+			}
+			if page, err = m.AsScanEntry(); err != nil {
+				err = errAnswer
+			}
+		})
+	return page, err
+}
+
+// pattern matches the physical keys of a namespace, and, if below, of those below it.
+func pattern(prefix string, below bool) string {
+	if below {
+		return globEscaper.Replace(prefix[:len(prefix)-1]) + "[:/]*"
+	}
+	return globEscaper.Replace(prefix) + "*"
+}
+
+var globEscaper = strings.NewReplacer(`*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`, `\`, `\\`)
+
+// A memo remembers strings by two hashes.
+type memo struct {
+	seeds  [2]maphash.Seed
+	hashes map[[2]uint64]struct{}
+}
+
+func newMemo() *memo {
+	return &memo{[2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, map[[2]uint64]struct{}{}}
+}
+
+// add reports whether s is new.
+func (s *memo) add(text string) bool {
+	h := [2]uint64{maphash.String(s.seeds[0], text), maphash.String(s.seeds[1], text)}
+	before := len(s.hashes)
+	s.hashes[h] = struct{}{}
+	return len(s.hashes) > before
+}

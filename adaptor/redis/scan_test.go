@@ -1,0 +1,167 @@
+package redis_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/zelt-go/kv/adaptor"
+	"github.com/zelt-go/kv/adaptor/redis"
+	"github.com/zelt-go/kv/internal/redistest"
+)
+
+var scanned = flag.Int("scanned", 3000, "how many keys TestKeysOfACluster iterates over")
+
+// On a Cluster of three primaries, while others write: each key exactly once, as it went in.
+func TestKeysOfACluster(t *testing.T) {
+	t.Parallel()
+	c := redistest.StartCluster(t)
+	store := open(t, start(t, redis.Config{URL: c.URL()}), `*[a-z]?\`)
+	odd := []string{"*", "?", "[", "]", `\`, ":", "%", "{", "}", "{a}", "\x00", "*?[]\\:%{\x00"}
+	want := map[string]bool{}
+	var entries []adaptor.Entry
+	for i := range *scanned {
+		key := fmt.Sprint(odd[i%len(odd)], i, odd[i/len(odd)%len(odd)])
+		want[key] = true
+		entries = append(entries, adaptor.Entry{Key: key, Value: i})
+	}
+	require.NoError(t, store.SetMany(ctx, entries))
+	for _, sibling := range []string{"abc", `*[a-z]?\\`, "*a?", "a", `*[a-z]?`} {
+		require.NoError(t, open(t, start(t, redis.Config{URL: c.URL()}), sibling).Set(ctx, "sibling", 1))
+	}
+	stop := make(chan struct{})
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			keys := []string{fmt.Sprint("passing-", i%5000), fmt.Sprint("passing-", (i+2500)%5000)}
+			assert.NoError(t, store.Set(ctx, keys[0], i))
+			assert.NoError(t, store.Del(ctx, keys[1]))
+		}
+	})
+	seen := map[string]int{}
+	for key, err := range store.Keys(ctx) {
+		require.NoError(t, err)
+		seen[key]++
+	}
+	close(stop)
+	writer.Wait()
+	for key := range want {
+		require.Equal(t, 1, seen[key], "%q", key)
+	}
+	for key, n := range seen {
+		require.Equal(t, 1, n, "%q", key)
+		require.NotContains(t, key, "sibling")
+	}
+	t.Logf("%d keys, each once, and %d that came or went", len(want), len(seen)-len(want))
+}
+
+// The server's table of keys shrinks while it is walked, and SCAN then returns keys twice: they come
+// once.
+func TestKeysComeOnceWhileTheTableShrinks(t *testing.T) {
+	s := redistest.Start(t)
+	store := open(t, start(t, redis.Config{URL: s.URL()}), "ns")
+	const script = `for i = tonumber(ARGV[2]), tonumber(ARGV[3]) do redis.call(ARGV[1], ARGV[4] .. i, ARGV[5]) end`
+	s.Do("EVAL", script, "0", "SET", "0", "19999", "ns:stable-", "1")
+	s.Do("EVAL", script, "0", "SET", "0", "399999", "other:", "1")
+	seen := map[string]int{}
+	for key, err := range store.Keys(ctx) {
+		require.NoError(t, err)
+		if seen[key]++; len(seen) == 5000 {
+			s.Do("EVAL", script, "0", "DEL", "0", "399999", "other:", "none")
+			time.Sleep(time.Second) // the server's cron does it, ten times a second
+		}
+	}
+	assert.Len(t, seen, 20000)
+	for key, n := range seen {
+		require.Equal(t, 1, n, key)
+	}
+}
+
+// A connection that is lost in between may lead to another server, to whom the cursor means
+// nothing: that is an error, and never a key too few.
+func TestKeysEndWhenTheConnectionIsLost(t *testing.T) {
+	s := redistest.Start(t)
+	p := redistest.StartProxy(t, s.Addr)
+	store := open(t, start(t, redis.Config{URL: p.URL()}), "ns")
+	_, entries := entries(5000)
+	require.NoError(t, store.SetMany(ctx, entries))
+	n := 0
+	var last error
+	for _, err := range store.Keys(ctx) {
+		if last = err; err != nil {
+			break
+		}
+		if n++; n == 100 {
+			p.Set(redistest.Refuse)
+			p.Set(redistest.Pass)
+			require.Eventually(t, func() bool { return failed(store.Has(ctx, "k")) == nil }, 10*time.Second, time.Millisecond)
+		}
+	}
+	require.ErrorIs(t, last, adaptor.ErrStoreOperationFailed)
+	assert.ErrorContains(t, last, "begin again")
+	assert.Less(t, n, 5000)
+
+	// A context that ends ends it.
+	ends, cancel := context.WithCancel(ctx)
+	cancel()
+	for _, err := range store.Keys(ends) {
+		assert.ErrorIs(t, err, context.Canceled)
+	}
+}
+
+// Clear is SCAN and UNLINK, and nothing that reaches further; the rest stays, whatever its type.
+func TestClearOnTheServer(t *testing.T) {
+	s := redistest.Start(t)
+	store := open(t, start(t, redis.Config{URL: s.URL()}), "users")
+	_, entries := entries(3000)
+	require.NoError(t, store.SetMany(ctx, entries))
+	for _, key := range []string{"usersAbc:k", "users/child:k", "users", "user:k", "users/%zz:k", "xusers:k"} {
+		s.Do("SET", key, "1")
+	}
+	s.Do("LPUSH", "users:list", "1")
+	s.Do("CONFIG", "RESETSTAT")
+	require.NoError(t, store.Clear(ctx))
+	stats := s.Do("INFO", "commandstats")
+	assert.Contains(t, stats, "cmdstat_unlink:calls=3001,")
+	assert.NotContains(t, stats, "cmdstat_flush")
+	assert.NotContains(t, stats, "cmdstat_del")
+	assert.NotContains(t, stats, "cmdstat_keys")
+	assert.Equal(t, "6", s.Do("DBSIZE"))
+	require.NoError(t, store.ClearTree(ctx))
+	assert.Equal(t, "5", s.Do("DBSIZE"))
+	assert.Equal(t, "1", s.Do("EXISTS", "users/%zz:k"), "no namespace has that key")
+}
+
+// The user of an ACL who may do what the package's page lists can do all.
+func TestACL(t *testing.T) {
+	s := redistest.Start(t)
+	s.Do("ACL", "SETUSER", "app", "on", ">secret", "~*", "-@all", "+get", "+getdel", "+set", "+del", "+exists", "+pexpire", "+persist",
+		"+pttl", "+incrby", "+evalsha", "+eval", "+hello", "+ping", "+script|load", "+scan", "+unlink")
+	store := open(t, start(t, redis.Config{URL: "redis://app:secret@" + s.Addr}), "ns")
+	keys, entries := entries(10)
+	require.NoError(t, store.SetMany(ctx, entries))
+	_, err := store.GetMany(ctx, keys)
+	require.NoError(t, err)
+	_, _, err = store.Swap(ctx, "key-0", 1, adaptor.WithKeepTTL())
+	require.NoError(t, err)
+	_, _, err = store.GetDel(ctx, "key-0")
+	require.NoError(t, err)
+	require.NoError(t, failed(store.Persist(ctx, "key-1")))
+	for _, err := range store.Keys(ctx) {
+		require.NoError(t, err)
+	}
+	require.NoError(t, store.DelMany(ctx, keys[:5]))
+	require.NoError(t, store.ClearTree(ctx))
+	assert.Equal(t, "0", s.Do("DBSIZE"))
+}

@@ -1,0 +1,128 @@
+package adaptor
+
+import (
+	"bytes"
+	"context"
+	"time"
+
+	"github.com/zelt-go/kv/adaptor/driver"
+	"github.com/zelt-go/kv/internal/codec"
+)
+
+// GetDel removes key, and returns the JSON text that it had, in one atomic step: of many who
+// take a one-time token, one finds it. found is false, and err nil, if there was none. The caller
+// owns the slice. The function [GetDel] decodes it.
+func (s *AtomicKVStore) GetDel(ctx context.Context, key string) (value []byte, found bool, err error) {
+	if !s.ready(ctx) {
+		return nil, false, s.notReady(ctx, opGetDel, key)
+	}
+	if t, can := s.atomic.(driver.Taker); can {
+		value, found, err = t.GetDel(ctx, key)
+	} else {
+		value, found, err = getDel(ctx, s.atomic, key)
+	}
+	if err != nil {
+		return nil, false, s.plain().fail(opGetDel, key, err)
+	}
+	if isNote(value) {
+		return nil, false, nil
+	}
+	return value, found, nil
+}
+
+// Swap stores value at key as Set does, its options too, and returns the JSON text that was there
+// before, in one atomic step: of what many swap in, nothing is lost. found is false, and err nil, if
+// there was none. The caller owns the slice. The function [Swap] decodes it.
+// ErrInvalidValue: JSON can't hold value. ErrInvalidTTL: see [WithTTL].
+func (s *AtomicKVStore) Swap(ctx context.Context, key string, value any, opts ...Option) (old []byte, found bool, err error) {
+	p := s.plain()
+	ttl, err := p.writeTTL(opSwap, key, opts, true)
+	if err != nil {
+		return nil, false, err
+	}
+	if !s.ready(ctx) {
+		return nil, false, s.notReady(ctx, opSwap, key)
+	}
+	text, err := p.encode(opSwap, key, value)
+	if err != nil {
+		return nil, false, err
+	}
+	if t, can := s.atomic.(driver.Taker); can {
+		old, found, err = t.Swap(ctx, key, text, ttl)
+	} else {
+		old, found, err = swap(ctx, s.atomic, key, text, ttl)
+	}
+	if err != nil {
+		return nil, false, p.fail(opSwap, key, err)
+	}
+	if isNote(old) {
+		return nil, false, nil
+	}
+	return old, found, nil
+}
+
+// GetDel is the method GetDel with the value decoded into a fresh T, as [Get] does. A value that
+// does not decode into T is ErrInvalidValue with the Op "Decode", and is gone all the same: what
+// must not be lost so is taken as JSON text, by the method.
+func GetDel[T any](ctx context.Context, s *AtomicKVStore, key string) (value T, found bool, err error) {
+	text, found, err := s.GetDel(ctx, key)
+	return decode[T](s.plain(), key, text, found, err)
+}
+
+// Swap is the method Swap with the old value decoded into a fresh T, as [Get] does. One that does
+// not decode into T is ErrInvalidValue with the Op "Decode", and is replaced all the same.
+func Swap[T any](ctx context.Context, s *AtomicKVStore, key string, value any, opts ...Option) (old T, found bool, err error) {
+	text, found, err := s.Swap(ctx, key, value, opts...)
+	return decode[T](s.plain(), key, text, found, err)
+}
+
+// decode decodes what a write has taken out. It is an operation of its own, since the write was done.
+func decode[T any](s *KVStore, key string, text []byte, found bool, err error) (T, bool, error) {
+	var value, zero T
+	if err != nil || !found {
+		return zero, false, err
+	}
+	if err := codec.Unmarshal(text, &value); err != nil {
+		return zero, false, failure(opDecode, s.pathOf(), key, CodeInvalidValue, err)
+	}
+	return value, true, nil
+}
+
+// getDel is driver.Taker's GetDel of a store without.
+func getDel(ctx context.Context, s driver.AtomicStore, key string) (value []byte, found bool, err error) {
+	for {
+		value, found, err = s.Get(ctx, key)
+		if err != nil || !found {
+			return nil, false, err
+		}
+		deleted, err := s.CompareAndDelete(ctx, key, bytes.Clone(value))
+		if err != nil || deleted {
+			return value, deleted, err
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, false, err
+		}
+	}
+}
+
+// swap is driver.Taker's Swap of a store without.
+func swap(ctx context.Context, s driver.AtomicStore, key string, value []byte, ttl time.Duration) (old []byte, found bool, err error) {
+	for {
+		old, found, err = s.Get(ctx, key)
+		if err != nil {
+			return nil, false, err
+		}
+		var done bool
+		if found {
+			done, err = s.CompareAndSwap(ctx, key, bytes.Clone(old), bytes.Clone(value), ttl)
+		} else {
+			done, err = s.SetNX(ctx, key, bytes.Clone(value), max(ttl, driver.NoTTL)) // a new entry has no deadline to keep
+		}
+		if err != nil || done {
+			return old, found, err
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, false, err
+		}
+	}
+}

@@ -1,0 +1,126 @@
+package adaptor_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/zelt-go/kv/adaptor"
+	"github.com/zelt-go/kv/adaptor/driver"
+)
+
+// interfere has the actions happen before the first writes, one each.
+func (b *bare) interfere(actions ...func()) {
+	b.between = func(op, _ string) error {
+		if op != "Get" && len(actions) > 0 {
+			action := actions[0]
+			actions = actions[1:]
+			action()
+		}
+		return nil
+	}
+}
+
+// On a backend without driver.Taker, GetDel and Swap take out what is there at the moment of the
+// write, whatever comes between it and the read.
+func TestTakeWithoutTaker(t *testing.T) {
+	b := newBare()
+	s, err := adaptor.NewAtomic(b).Namespace("ns")
+	require.NoError(t, err)
+	put := func(text string) func() { return func() { b.entries["k"] = text } }
+	remove := func() { delete(b.entries, "k") }
+
+	put("1")()
+	b.interfere(put("2"), put("3"))
+	text, found, err := s.GetDel(ctx, "k")
+	require.NoError(t, err)
+	assert.Equal(t, "3 true", string(text)+" "+map[bool]string{true: "true", false: "false"}[found])
+	assert.NotContains(t, b.entries, "k")
+
+	put("1")()
+	b.interfere(remove)
+	_, found, err = s.GetDel(ctx, "k")
+	require.NoError(t, err)
+	assert.False(t, found, "another one took it")
+
+	put("1")()
+	b.interfere(put("2"), remove, put("4"))
+	text, found, err = s.Swap(ctx, "k", 5, adaptor.WithTTL(time.Minute))
+	require.NoError(t, err)
+	assert.True(t, found)
+	assert.Equal(t, "4", string(text))
+	assert.Equal(t, "5", b.entries["k"])
+	assert.Equal(t, time.Minute, b.ttls["k"])
+
+	remove()
+	b.interfere()
+	_, found, err = s.Swap(ctx, "k", 6, adaptor.WithKeepTTL())
+	require.NoError(t, err)
+	assert.False(t, found)
+	assert.Zero(t, b.ttls["k"], "a new entry has no deadline to keep")
+}
+
+// It goes on no longer than its context, and a write without an answer is not repeated.
+func TestTakeWithoutTakerEnds(t *testing.T) {
+	b := newBare()
+	s, err := adaptor.NewAtomic(b).Namespace("ns")
+	require.NoError(t, err)
+	for name, call := range map[string]func(ctx context.Context) error{
+		"GetDel": func(ctx context.Context) error { _, _, err := s.GetDel(ctx, "k"); return err },
+		"Swap":   func(ctx context.Context) error { _, _, err := s.Swap(ctx, "k", "new"); return err },
+	} {
+		b.entries["k"] = "1"
+		ends, cancel := context.WithCancel(ctx)
+		b.between = func(op, _ string) error {
+			if op != "Get" {
+				b.entries["k"] += "1" // always in between
+				cancel()
+			}
+			return nil
+		}
+		err := call(ends)
+		assert.ErrorIs(t, err, context.Canceled, name)
+		assert.False(t, adaptor.OutcomeUnknown(err), name)
+
+		writes := 0
+		b.between = func(op, _ string) error {
+			if op == "Get" {
+				return nil
+			}
+			writes++
+			return driver.Unknown(errors.New("no answer"))
+		}
+		err = call(ctx)
+		assert.True(t, adaptor.OutcomeUnknown(err), name)
+		assert.Equal(t, 1, writes, name)
+	}
+}
+
+// What does not decode is out all the same, and nothing says that the write was not applied.
+func TestTakenButNotDecoded(t *testing.T) {
+	s := open(t, &backend{stored: []byte(`"secret"`)})
+	_, found, err := adaptor.GetDel[int](ctx, s, "secret-key")
+	assert.False(t, found)
+	assert.ErrorIs(t, err, adaptor.ErrInvalidValue)
+	var e *adaptor.Error
+	require.ErrorAs(t, err, &e)
+	assert.Equal(t, "Decode", e.Op)
+	assert.NotContains(t, err.Error(), "secret")
+	_, _, err = adaptor.GetDel[int](ctx, nil, "k")
+	assert.ErrorIs(t, err, adaptor.ErrStoreOperationFailed)
+	_, _, err = adaptor.Swap[int](ctx, nil, "k", 1)
+	assert.ErrorIs(t, err, adaptor.ErrStoreOperationFailed)
+}
+
+// What a backend can't do is said, and is errors.ErrUnsupported.
+func TestPersistWithoutPersister(t *testing.T) {
+	s, err := adaptor.NewAtomic(newBare()).Namespace("ns")
+	require.NoError(t, err)
+	_, err = s.Persist(ctx, "k")
+	assert.ErrorIs(t, err, errors.ErrUnsupported)
+	assert.EqualError(t, err, `kv: Persist in namespace "ns": STORE_OPERATION_FAILED: the backend can't take a deadline away`)
+}

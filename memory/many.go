@@ -1,0 +1,119 @@
+package memory
+
+import (
+	"context"
+	"time"
+
+	"github.com/zelt-go/kv/adaptor/driver"
+)
+
+var _ driver.Batch = (*store)(nil)
+
+// GetMany implements [driver.Batch]. Most reads take no lock, so there is nothing to share.
+func (s *store) GetMany(ctx context.Context, keys []string) []driver.Got {
+	got := make([]driver.Got, len(keys))
+	var err error
+	for i, key := range keys {
+		if i%mostAtOnce == 0 {
+			err = ctx.Err()
+		}
+		if g := &got[i]; err != nil {
+			g.Err = err
+		} else {
+			g.Value, g.Found, g.Err = s.Get(ctx, key)
+		}
+	}
+	return got
+}
+
+// SetMany implements [driver.Batch].
+func (s *store) SetMany(ctx context.Context, keys []string, values [][]byte, ttl time.Duration) []error {
+	most := s.kv.config.MaxValueBytes
+	return s.writeMany(ctx, keys, func(w *write, i int) error {
+		w.value, w.ttl = newValue(values[i]), ttl
+		w.size = recordSize(len(s.namespace.name)+len(w.key), w.value)
+		if w.size <= maxSmall && (most == 0 || len(w.value.text) <= most) {
+			if w.shard.live(w); w.shard.put(w) {
+				return nil
+			}
+		}
+		// A large record is written before the lock, and room is made without it.
+		w.shard.mu.Unlock()
+		err := s.Set(ctx, w.key, values[i], ttl)
+		w.shard.mu.Lock()
+		w.clock = s.kv.clock()
+		return err
+	})
+}
+
+// DelMany implements [driver.Batch].
+func (s *store) DelMany(ctx context.Context, keys []string) []error {
+	return s.writeMany(ctx, keys, func(w *write, _ int) error {
+		if w.shard.live(w); w.at != 0 {
+			w.remove()
+		}
+		return nil
+	})
+}
+
+// mostAtOnce is how many writes of a batch a shard is locked for, at most, so that no one else waits
+// for long.
+const mostAtOnce = 32
+
+// writeMany calls f for each key, in their order in each shard, with the lock of the shard and one
+// clock for as long as that is held. It returns the errors, or nil if there is none.
+func (s *store) writeMany(ctx context.Context, keys []string, f func(w *write, i int) error) []error {
+	var errs []error
+	fail := func(i int, err error) {
+		if errs == nil {
+			errs = make([]error, len(keys))
+		}
+		errs[i] = err
+	}
+	hashes := make([]uint64, len(keys))
+	w := write{store: s}
+	for number, indexes := range s.byShard(keys, hashes) {
+		w.shard = &s.kv.shards[number]
+		for len(indexes) > 0 {
+			some := indexes[:min(mostAtOnce, len(indexes))]
+			indexes = indexes[len(some):]
+			if err := ctx.Err(); err != nil {
+				for _, i := range some {
+					fail(i, err)
+				}
+				continue
+			}
+			w.shard.mu.Lock()
+			w.clock = s.kv.clock()
+			for _, i := range some {
+				w.key, w.hash = keys[i], slotHash(hashes[i])
+				if err := f(&w, i); err != nil {
+					fail(i, err)
+				}
+				w.shard.compact(2, slack)
+			}
+			w.shard.mu.Unlock()
+			s.kv.expireSome(&w.clock)
+		}
+	}
+	return errs
+}
+
+// byShard is the indexes of the keys of each shard, in their order. It fills in the keys' hashes.
+func (s *store) byShard(keys []string, hashes []uint64) [][]int {
+	shards := make([][]int, len(s.kv.shards))
+	counts := make([]int, len(shards))
+	for i, key := range keys {
+		hashes[i] = s.hash(key)
+		counts[s.shardOf(hashes[i]).number]++
+	}
+	all := make([]int, len(keys))
+	for number, n := range counts {
+		shards[number], all = all[:0:n], all[n:]
+	}
+	for i, hash := range hashes {
+		number := s.shardOf(hash).number
+		shards[number] = append(shards[number], i)
+	}
+	return shards
+}

@@ -1,0 +1,51 @@
+package memory
+
+import (
+	"bytes"
+	"context"
+	"time"
+
+	"github.com/zelt-go/kv/adaptor/driver"
+)
+
+// GetDel implements [driver.Taker].
+func (s *store) GetDel(_ context.Context, key string) (text []byte, found bool, err error) {
+	var v value
+	var w write
+	w.lock(s, key, driver.NoTTL)
+	if found = w.at != 0; found {
+		v = w.record.value() // what is removed is not written any more
+		w.remove()
+	}
+	w.unlock()
+	if !found {
+		return nil, false, nil
+	}
+	return v.copy(), true, nil
+}
+
+// Swap implements [driver.Taker].
+func (s *store) Swap(_ context.Context, key string, text []byte, ttl time.Duration) (old []byte, found bool, err error) {
+	v := newValue(text)
+	var before value
+	var small [256]byte // allocating with the lock may have to help Go's collector
+	var w write
+	for w.begin(s, key, v, ttl) {
+		if found = w.at != 0; found {
+			before = w.record.value()
+			switch {
+			case w.record.kind() >= sealed:
+			case len(before.text) <= len(small):
+				before.text = small[:copy(small[:], before.text)]
+			default:
+				before.text = bytes.Clone(before.text)
+			}
+		}
+		w.put()
+		w.end()
+	}
+	if w.err != nil || !found {
+		return nil, false, w.err
+	}
+	return before.copy(), true, nil
+}
