@@ -103,7 +103,6 @@ func (l *link) connect(ctx context.Context, config Config, s server) error {
 			Password:            s.password,
 			SelectDB:            s.database,
 			PipelineMultiplex:   -1,                    // one connection to a server
-			MaxFlushDelay:       10 * time.Microsecond, // when several calls are on their way: fewer system calls
 			DisableRetry:        true,
 			DisableCache:        true,
 			RingScaleEachConn:   config.pipelineScale(),
