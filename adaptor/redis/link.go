@@ -102,7 +102,7 @@ func (l *link) connect(ctx context.Context, config Config, s server) error {
 			Username:            s.username,
 			Password:            s.password,
 			SelectDB:            s.database,
-			PipelineMultiplex:   -1,                    // one connection to a server
+			PipelineMultiplex:   -1, // one connection to a server
 			DisableRetry:        true,
 			DisableCache:        true,
 			RingScaleEachConn:   config.pipelineScale(),
