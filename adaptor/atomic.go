@@ -13,8 +13,9 @@ import (
 // that it does is ErrStoreOperationFailed.
 type AtomicKVStore struct {
 	KVStore
-	atomic driver.AtomicStore
-	opener driver.AtomicOpener
+	atomic  driver.AtomicStore
+	counter driver.Counter // nil if the backend has none
+	opener  driver.AtomicOpener
 }
 
 func openAtomicStore(backend driver.AtomicOpener, parent []string, name string) (*AtomicKVStore, error) {
@@ -25,7 +26,8 @@ func openAtomicStore(backend driver.AtomicOpener, parent []string, name string) 
 	if err != nil {
 		return nil, err
 	}
-	return &AtomicKVStore{KVStore{path, store, plainOpener{backend}}, store, backend}, nil
+	counter, _ := store.(driver.Counter)
+	return &AtomicKVStore{KVStore{path, store, plainOpener{backend}}, store, counter, backend}, nil
 }
 
 // plainOpener opens the children of an AtomicKVStore that is used as a KVStore.
@@ -66,7 +68,13 @@ func (s *AtomicKVStore) incr(ctx context.Context, op, key string, by int64, opts
 	if !s.ready(ctx) {
 		return 0, 0, s.notReady(ctx, op, key)
 	}
-	sum, left, err := s.atomic.Incr(ctx, key, by, ttl)
+	var sum int64
+	left := driver.NoTTL
+	if op == opIncr && s.counter != nil {
+		sum, err = s.counter.Count(ctx, key, by, ttl)
+	} else {
+		sum, left, err = s.atomic.Incr(ctx, key, by, ttl)
+	}
 	if err != nil {
 		return 0, 0, p.fail(op, key, err)
 	}

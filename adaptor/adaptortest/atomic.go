@@ -32,9 +32,13 @@ var atomicCases = []testCase{
 			{1 << 53, 1, 1<<53 + 1}, {-1 << 53, -1, -1<<53 - 1}, {math.MaxInt64 - 1, 1, math.MaxInt64},
 			{math.MinInt64 + 1, -1, math.MinInt64}, {math.MinInt64, math.MaxInt64, -1}, {math.MaxInt64, math.MinInt64, -1},
 		} {
-			c.set(&s.KVStore, "k", step.from)
-			c.incr(s, "k", step.by, step.want)
-			c.holds("Incr", &s.KVStore, "k", fmt.Sprint(step.want))
+			for name, add := range increments {
+				c.set(&s.KVStore, "k", step.from)
+				sum, err := add(s, "k", step.by)
+				c.must(name, err)
+				c.equal(fmt.Sprintf("%s: %d and %d", name, step.from, step.by), sum, step.want)
+				c.holds(name, &s.KVStore, "k", fmt.Sprint(step.want))
+			}
 		}
 	}},
 	{"Incr/not_an_integer", "Incr works on plain decimal int64 text only: anything else is INVALID_VALUE, and stays with its TTL", func(c *check) {
@@ -42,11 +46,13 @@ var atomicCases = []testCase{
 		for _, text := range []string{
 			`"5"`, `5.0`, `1e3`, `-0`, `null`, `true`, `{}`, `[5]`, `""`, `9223372036854775808`, `-9223372036854775809`,
 		} {
-			c.set(&s.KVStore, "secret", json.RawMessage(text), adaptor.WithTTL(time.Hour))
-			_, err := s.Incr(background, "secret", 1, adaptor.WithTTL(time.Minute))
-			c.refused("Incr of "+text, err, adaptor.CodeInvalidValue)
-			c.holds("a refused Incr", &s.KVStore, "secret", text)
-			c.ttlIs("a refused Incr", &s.KVStore, "secret", time.Hour)
+			for name, add := range increments {
+				c.set(&s.KVStore, "secret", json.RawMessage(text), adaptor.WithTTL(time.Hour))
+				_, err := add(s, "secret", 1)
+				c.refused(name+" of "+text, err, adaptor.CodeInvalidValue)
+				c.holds("a refused "+name, &s.KVStore, "secret", text)
+				c.ttlIs("a refused "+name, &s.KVStore, "secret", time.Hour)
+			}
 		}
 	}},
 	{"Incr/overflow", "on overflow: INVALID_VALUE, never a wrap, and value and TTL stay", func(c *check) {
@@ -54,11 +60,13 @@ var atomicCases = []testCase{
 		for _, step := range []struct{ from, by int64 }{
 			{math.MaxInt64, 1}, {math.MinInt64, -1}, {1, math.MaxInt64}, {-2, math.MinInt64 + 1}, {-1, math.MinInt64},
 		} {
-			c.set(&s.KVStore, "secret", step.from, adaptor.WithTTL(time.Hour))
-			_, err := s.Incr(background, "secret", step.by)
-			c.refused(fmt.Sprintf("Incr of %d by %d", step.from, step.by), err, adaptor.CodeInvalidValue)
-			c.holds("an overflow", &s.KVStore, "secret", fmt.Sprint(step.from))
-			c.ttlIs("an overflow", &s.KVStore, "secret", time.Hour)
+			for name, add := range increments {
+				c.set(&s.KVStore, "secret", step.from, adaptor.WithTTL(time.Hour))
+				_, err := add(s, "secret", step.by)
+				c.refused(fmt.Sprintf("%s of %d by %d", name, step.from, step.by), err, adaptor.CodeInvalidValue)
+				c.holds("an overflow in "+name, &s.KVStore, "secret", fmt.Sprint(step.from))
+				c.ttlIs("an overflow in "+name, &s.KVStore, "secret", time.Hour)
+			}
 		}
 	}},
 	{"Incr/fixed_window", "Incr sets the TTL only if this call creates the key; later calls never move the deadline", func(c *check) {
@@ -74,19 +82,38 @@ var atomicCases = []testCase{
 		c.incrTTL(s, "forever", 2, 0, adaptor.WithTTL(time.Minute))
 		c.ttlIs("Incr with a TTL of a counter without", &s.KVStore, "forever", 0)
 		c.incrTTL(s, "new", 1, 0)
+
+		// What Incr does when nobody asks for the time left.
+		c.incr(s, "quiet", 1, 1, adaptor.WithTTL(time.Minute))
+		c.ttlIs("a new counter of Incr", &s.KVStore, "quiet", time.Minute)
+		if c.advance == nil {
+			c.pass(time.Second)
+		}
+		c.incr(s, "quiet", 1, 2, adaptor.WithTTL(time.Hour))
+		c.ttlIs("Incr with another TTL", &s.KVStore, "quiet", c.minuteLess())
+		c.incr(s, "quiet", 1, 3)
+		c.ttlIs("Incr without a TTL", &s.KVStore, "quiet", c.minuteLess())
+		c.incr(s, "forever", 1, 3, adaptor.WithTTL(time.Minute))
+		c.ttlIs("Incr with a TTL of a counter without", &s.KVStore, "forever", 0)
+		c.incr(s, "plain", 1, 1)
+		c.ttlIs("a new counter of Incr without a TTL", &s.KVStore, "plain", 0)
 	}},
 	{"Incr/after_the_deadline", "an expired counter is a missing one: Incr begins at 0, with its own TTL", func(c *check) {
 		s := c.atomicStore("ns")
 		for i, over := range []bool{false, true} {
 			key := fmt.Sprint(i)
 			c.incrTTL(s, key, 1, time.Second, adaptor.WithTTL(time.Second))
+			c.incr(s, "quiet "+key, 1, 1, adaptor.WithTTL(time.Second))
 			c.toDeadline(time.Second)
 			if !over {
 				c.incr(s, key, 1, 2)
+				c.incr(s, "quiet "+key, 1, 2, adaptor.WithTTL(time.Minute))
 				continue
 			}
 			c.overDeadline()
 			c.incrTTL(s, key, 1, time.Minute, adaptor.WithTTL(time.Minute))
+			c.incr(s, "quiet "+key, 1, 1, adaptor.WithTTL(time.Minute))
+			c.ttlIs("Incr of an expired counter", &s.KVStore, "quiet "+key, time.Minute)
 		}
 	}},
 	{"Incr/atomic", "concurrent Incr all count", func(c *check) {
@@ -94,13 +121,17 @@ var atomicCases = []testCase{
 		const goroutines, rounds = 8, 50
 		c.concurrently(goroutines, func(int) error {
 			for range rounds {
-				if _, err := s.Incr(background, "k", 1); err != nil {
-					return err
+				for name, add := range increments {
+					if _, err := add(s, name, 1); err != nil {
+						return err
+					}
 				}
 			}
 			return nil
 		})
-		c.holds("8 goroutines, 50 Incr each", &s.KVStore, "k", "400")
+		for name := range increments {
+			c.holds("8 goroutines, 50 "+name+" each", &s.KVStore, name, "400")
+		}
 	}},
 
 	{"SetNX/first_wins", "SetNX stores only if the key is missing, and a lost one changes neither value nor TTL", func(c *check) {
@@ -288,8 +319,22 @@ var atomicCases = []testCase{
 
 func last[T, U any](_ T, _ U, err error) error { return err }
 
-func (c *check) incr(s *adaptor.AtomicKVStore, key string, by, want int64) {
-	sum, err := s.Incr(background, key, by)
+// increments are the ways to add to a counter, each of which a backend may have a method of its own for.
+var increments = map[string]func(s *adaptor.AtomicKVStore, key string, by int64) (int64, error){
+	"Incr": func(s *adaptor.AtomicKVStore, key string, by int64) (int64, error) {
+		return s.Incr(background, key, by)
+	},
+	"Incr with a TTL": func(s *adaptor.AtomicKVStore, key string, by int64) (int64, error) {
+		return s.Incr(background, key, by, adaptor.WithTTL(time.Minute))
+	},
+	"IncrTTL": func(s *adaptor.AtomicKVStore, key string, by int64) (int64, error) {
+		sum, _, err := s.IncrTTL(background, key, by, adaptor.WithTTL(time.Minute))
+		return sum, err
+	},
+}
+
+func (c *check) incr(s *adaptor.AtomicKVStore, key string, by, want int64, opts ...adaptor.Option) {
+	sum, err := s.Incr(background, key, by, opts...)
 	c.must("Incr", err)
 	c.equal(fmt.Sprintf("Incr %q by %d", key, by), sum, want)
 }

@@ -137,7 +137,9 @@ func TestOneRoundTrip(t *testing.T) {
 		"Set":    func() error { return store.Set(ctx, "k", 1, adaptor.WithTTL(time.Hour)) },
 		"Del":    func() error { return store.Del(ctx, "other") },
 		"Expire": func() error { _, err := store.Expire(ctx, "k", time.Hour); return err },
-		"Incr":   func() error { _, err := store.Incr(ctx, "n", 1, adaptor.WithTTL(time.Hour)); return err },
+		"Incr":   func() error { _, err := store.Incr(ctx, "n", 1); return err },
+		"Window": func() error { _, err := store.Incr(ctx, "n", 1, adaptor.WithTTL(time.Hour)); return err },
+		"Left":   func() error { _, _, err := store.IncrTTL(ctx, "n", 1); return err },
 		"SetNX":  func() error { _, err := store.SetNX(ctx, "k", 1); return err },
 		"Swap":   func() error { _, err := store.CompareAndSwap(ctx, "k", 1, 1); return err },
 		"Delete": func() error { _, err := store.CompareAndDelete(ctx, "k", 2); return err },
@@ -152,7 +154,7 @@ func TestOneRoundTrip(t *testing.T) {
 		assert.NotContains(t, evals(), "cmdstat_eval:", name)
 	}
 	s.Do("SCRIPT", "FLUSH")
-	for _, name := range []string{"Incr", "Swap", "Delete", "Keep"} {
+	for _, name := range []string{"Window", "Left", "Swap", "Delete", "Keep"} {
 		s.Do("CONFIG", "RESETSTAT")
 		require.NoError(t, operations[name](), name)
 		assert.Contains(t, evals(), "cmdstat_eval:calls=1,", name)
@@ -169,11 +171,14 @@ func TestForeignData(t *testing.T) {
 	_, _, getErr := store.GetRaw(ctx, "list")
 	_, _, getDelErr := store.GetDel(ctx, "list")
 	_, _, swapErr := store.Swap(ctx, "list", 1)
+	_, _, incrTTLErr := store.IncrTTL(ctx, "list", 1)
 	for name, err := range map[string]error{
 		"GetRaw":           getErr,
 		"GetDel":           getDelErr,
 		"Swap":             swapErr,
 		"Incr":             failed(store.Incr(ctx, "list", 1)),
+		"Incr with TTL":    failed(store.Incr(ctx, "list", 1, adaptor.WithTTL(time.Hour))),
+		"IncrTTL":          incrTTLErr,
 		"CompareAndSwap":   failed(store.CompareAndSwap(ctx, "list", 1, 2)),
 		"CompareAndDelete": failed(store.CompareAndDelete(ctx, "list", 1)),
 	} {

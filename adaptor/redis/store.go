@@ -22,6 +22,7 @@ type store struct {
 
 var (
 	_ driver.AtomicStore = (*store)(nil)
+	_ driver.Counter     = (*store)(nil)
 	_ driver.Taker       = (*store)(nil)
 	_ driver.Persister   = (*store)(nil)
 )
@@ -134,6 +135,19 @@ func (s *store) Incr(ctx context.Context, key string, by int64, ttl time.Duratio
 		return 0, 0, errAnswer
 	}
 	return sum, duration(ms), nil
+}
+
+// Count implements [driver.Counter]. Without a deadline to set, the server has a command for it, which is
+// five times as fast as a script.
+func (s *store) Count(ctx context.Context, key string, by int64, ttl time.Duration) (sum int64, err error) {
+	l, err := s.kv.running()
+	if err != nil {
+		return 0, err
+	}
+	if ttl == driver.NoTTL {
+		return integer(l.do(ctx, l.client.B().Incrby().Key(s.prefix+key).Increment(by).Build()))
+	}
+	return integer(l.eval(ctx, script.Count, s.prefix+key, strconv.FormatInt(by, 10), strconv.FormatInt(ttl.Milliseconds(), 10)))
 }
 
 // SetNX implements [driver.AtomicStore].

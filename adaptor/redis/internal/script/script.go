@@ -17,6 +17,15 @@ func newScript(text string) *Script {
 	return &Script{text, hex.EncodeToString(sum[:])}
 }
 
+// addition adds to a counter that is there, exactly.
+const addition = `
+local sum = redis.pcall('INCRBY', KEYS[1], ARGV[1])
+if type(sum) == 'table' then return sum end
+if sum >= 9007199254740992 or sum <= -9007199254740992 then
+  sum = redis.pcall('GET', KEYS[1])
+  if type(sum) == 'table' then sum = false end
+end`
+
 // The scripts.
 var (
 	// Incr: by, ttl in ms or "" → the sum, as text if a double can't hold it, or nil if that
@@ -34,13 +43,21 @@ if left == -2 then
   if failed.err then return failed end
   return {ARGV[1], left}
 end
-local sum = redis.pcall('INCRBY', KEYS[1], ARGV[1])
-if type(sum) == 'table' then return sum end
-if sum >= 9007199254740992 or sum <= -9007199254740992 then
-  sum = redis.pcall('GET', KEYS[1])
-  if type(sum) == 'table' then sum = false end
-end
+` + addition + `
 return {sum, left}
+`)
+
+	// Count: by, ttl in ms → the sum, as Incr has it.
+	Count = newScript(`
+local there = redis.pcall('EXISTS', KEYS[1])
+if type(there) == 'table' then return there end
+if there == 0 then
+  local done = redis.pcall('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+  if done.err then return done end
+  return ARGV[1]
+end
+` + addition + `
+return sum
 `)
 
 	// Swap: old, new, an option of SET or "", its argument or "" → 1 or 0.
@@ -76,5 +93,5 @@ return done
 `)
 
 	// All are those above.
-	All = []*Script{Incr, Swap, Delete, Persist}
+	All = []*Script{Incr, Count, Swap, Delete, Persist}
 )
