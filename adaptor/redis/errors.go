@@ -106,10 +106,12 @@ func (l *link) unanswered(ctx context.Context, err error) error {
 		return driver.Reason(err, "the Cluster names no server for this key; try again later")
 	case ctx.Err() != nil:
 		err = l.ended(ctx, "the server did not answer")
+	case err == context.DeadlineExceeded: // of the client's handshake: no call has a deadline that it sees
+		return (&dialError{l.peer(), errTimedOut}).reason()
 	case l.life.Err() != nil:
 		err = driver.Reason(err, "the RedisKV was stopped before the answer came")
 	default:
-		err = driver.Reason(err, "the connection to "+l.peer()+" was lost: "+kindOf(err))
+		err = driver.Reason(notTheCallers(err), "the connection to "+l.peer()+" was lost: "+kindOf(err))
 	}
 	return driver.Unknown(err)
 }
@@ -117,7 +119,7 @@ func (l *link) unanswered(ctx context.Context, err error) error {
 // ended is the error of a context that has ended, with what it ended for lack of.
 func (l *link) ended(ctx context.Context, lack string) error {
 	err := ctx.Err()
-	if context.Cause(ctx) == errTimeout {
+	if _, ours := ctx.(*limit); ours || context.Cause(ctx) == errTimeout {
 		return driver.Reason(err, fmt.Sprintf("%s within redis.Config.Timeout, %s", lack, l.timeout))
 	}
 	return driver.Reason(err, lack+": "+err.Error())
@@ -126,14 +128,25 @@ func (l *link) ended(ctx context.Context, lack string) error {
 // errTimeout is the cause of a context's end that Config.Timeout made.
 var errTimeout = errors.New("redis: Config.Timeout")
 
-// dialError says that there is no connection, so nothing was sent.
+// notTheCallers keeps a connection's own timeout from being taken for the end of the caller's context,
+// which it is to errors.Is.
+func notTheCallers(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return errTimedOut
+	}
+	return err
+}
+
+var errTimedOut = driver.Reason(errors.New("redis: a connection timed out"), "timeout")
+
+// dialError says that there is no connection, or none that has answered yet, so nothing was sent.
 type dialError struct {
 	address string
 	err     error
 }
 
 func (e *dialError) Error() string { return "no connection to " + e.address + ": " + kindOf(e.err) }
-func (e *dialError) Unwrap() error { return e.err }
+func (e *dialError) Unwrap() error { return notTheCallers(e.err) }
 func (e *dialError) reason() error { return driver.Reason(e, e.Error()) }
 
 // kindOf says what happened to a connection, in words that quote nothing but the network.

@@ -47,8 +47,8 @@ func TestErrorsOfScripts(t *testing.T) {
 			return "+OK\r\n"
 		})
 		store := open(t, start(t, redis.Config{URL: "redis://" + addr}), "ns")
-		_, err := store.Incr(ctx, "k", 1)
-		assert.EqualError(t, err, `kv: Incr in namespace "ns": `+string(tt.code)+": "+tt.want, tt.reply)
+		_, _, err := store.IncrTTL(ctx, "k", 1)
+		assert.EqualError(t, err, `kv: IncrTTL in namespace "ns": `+string(tt.code)+": "+tt.want, tt.reply)
 		assert.False(t, adaptor.OutcomeUnknown(err))
 	}
 }

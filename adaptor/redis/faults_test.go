@@ -39,6 +39,8 @@ func TestLostReply(t *testing.T) {
 		{"Expire", "1", func(k string) error { return failed(store.Expire(ctx, k, time.Hour)) }, "1 expires"},
 		{"Incr", "1", func(k string) error { return failed(store.Incr(ctx, k, 1)) }, "2"},
 		{"Incr new", "", func(k string) error { return failed(store.Incr(ctx, k, 1, adaptor.WithTTL(time.Hour))) }, "1 expires"},
+		{"Incr with TTL", "1", func(k string) error { return failed(store.Incr(ctx, k, 1, adaptor.WithTTL(time.Hour))) }, "2"},
+		{"IncrTTL", "", func(k string) error { _, _, err := store.IncrTTL(ctx, k, 1, adaptor.WithTTL(time.Hour)); return err }, "1 expires"},
 		{"SetNX", "", func(k string) error { return failed(store.SetNX(ctx, k, 2)) }, "2"},
 		{"CompareAndSwap", "1", func(k string) error { return failed(store.CompareAndSwap(ctx, k, 1, 2)) }, "2"},
 		{"CompareAndDelete", "1", func(k string) error { return failed(store.CompareAndDelete(ctx, k, 1)) }, "(nil)"},
@@ -290,6 +292,28 @@ func TestCallsEndInTime(t *testing.T) {
 	}
 }
 
+// A server that takes a connection and says nothing has got no command, and it is not the caller
+// whose time is over.
+func TestConnectionWithoutAnswer(t *testing.T) {
+	s := redistest.Start(t)
+	p := redistest.StartProxy(t, s.Addr)
+	store := open(t, start(t, redis.Config{URL: p.URL()}), "ns")
+	p.Set(redistest.Refuse)
+	p.Set(redistest.Mute)
+	for begin := time.Now(); ; {
+		err := store.Set(ctx, "k", 1)
+		require.ErrorIs(t, err, adaptor.ErrStoreOperationFailed)
+		if strings.Contains(err.Error(), "timeout") {
+			assert.ErrorContains(t, err, "no connection to "+strings.TrimPrefix(p.URL(), "redis://")+": timeout")
+			assert.False(t, adaptor.OutcomeUnknown(err))
+			assert.NotErrorIs(t, err, context.DeadlineExceeded)
+			break
+		}
+		require.Less(t, time.Since(begin), 10*time.Second)
+	}
+	assert.Equal(t, "0", s.Do("DBSIZE"))
+}
+
 // More callers than places in the pipeline, and a server that answers them one by one: each call
 // still ends when its context does, and says what became of it.
 func TestFullPipeline(t *testing.T) {
@@ -439,6 +463,7 @@ func TestRefusals(t *testing.T) {
 			for name, err := range map[string]error{
 				"Set":            store.Set(ctx, "secret", 2),
 				"Incr":           failed(store.Incr(ctx, "secret", 1)),
+				"Incr with TTL":  failed(store.Incr(ctx, "secret", 1, adaptor.WithTTL(time.Hour))),
 				"new Incr":       failed(store.Incr(ctx, "secret 2", 1, adaptor.WithTTL(time.Hour))),
 				"SetNX":          failed(store.SetNX(ctx, "secret 3", 1)),
 				"CompareAndSwap": failed(store.CompareAndSwap(ctx, "secret", 1, 2)),
