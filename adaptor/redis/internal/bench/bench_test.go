@@ -44,6 +44,7 @@ const (
 var (
 	text       = `{"id":"42","name":"Ada Lovelace","mail":"ada@example.org","n":36}`
 	background = context.Background()
+	ms         = strconv.FormatInt(ttl.Milliseconds(), 10)
 )
 
 // A work is one command, done by each contender.
@@ -75,15 +76,38 @@ var works = []work{
 		},
 		func(ctx context.Context, c *goredis.Client, key string) error { return c.Set(ctx, key, text, 0).Err() },
 	},
-	incr("Incr", ""),
-	incr("Incr with TTL", strconv.FormatInt(ttl.Milliseconds(), 10), adaptor.WithTTL(ttl)),
-}
-
-func incr(name, ms string, opts ...adaptor.Option) work {
-	return work{
-		name, []string{"EVALSHA", script.Incr.SHA, "1", "bench:n:key", "1", ms},
+	{
+		"Incr", []string{"INCRBY", "bench:n:key", "1"},
 		func(s *adaptor.AtomicKVStore, key string) error {
-			_, err := s.Incr(background, "n:"+key, 1, opts...)
+			_, err := s.Incr(background, "n:"+key, 1)
+			return err
+		},
+		func(ctx context.Context, c rueidis.Client, key string) error {
+			_, err := c.Do(ctx, c.B().Incrby().Key("n:"+key).Increment(1).Build()).AsInt64()
+			return err
+		},
+		func(ctx context.Context, c *goredis.Client, key string) error {
+			return c.IncrBy(ctx, "n:"+key, 1).Err()
+		},
+	},
+	{
+		"Incr with TTL", []string{"EVALSHA", script.Count.SHA, "1", "bench:n:key", "1", ms},
+		func(s *adaptor.AtomicKVStore, key string) error {
+			_, err := s.Incr(background, "n:"+key, 1, adaptor.WithTTL(ttl))
+			return err
+		},
+		func(ctx context.Context, c rueidis.Client, key string) error {
+			_, err := c.Do(ctx, c.B().Evalsha().Sha1(script.Count.SHA).Numkeys(1).Key("n:"+key).Arg("1", ms).Build()).AsInt64()
+			return err
+		},
+		func(ctx context.Context, c *goredis.Client, key string) error {
+			return c.EvalSha(ctx, script.Count.SHA, []string{"n:" + key}, "1", ms).Err()
+		},
+	},
+	{
+		"IncrTTL", []string{"EVALSHA", script.Incr.SHA, "1", "bench:n:key", "1", ms},
+		func(s *adaptor.AtomicKVStore, key string) error {
+			_, _, err := s.IncrTTL(background, "n:"+key, 1, adaptor.WithTTL(ttl))
 			return err
 		},
 		func(ctx context.Context, c rueidis.Client, key string) error {
@@ -96,7 +120,7 @@ func incr(name, ms string, opts ...adaptor.Option) work {
 		func(ctx context.Context, c *goredis.Client, key string) error {
 			return c.EvalSha(ctx, script.Incr.SHA, []string{"n:" + key}, "1", ms).Err()
 		},
-	}
+	},
 }
 
 // The bars: how ours compares, at least.
