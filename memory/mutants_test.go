@@ -44,6 +44,20 @@ func TestModelsFindBugs(t *testing.T) {
 			"s.add(key, by); ok {", "s.add(key, by); ok {\n\t\tif ttl > 0 {\n\t\t\t_, _ = s.Expire(nil, key, ttl)\n\t\t}", sequences},
 		{"SetNX takes an expired entry for a live one", "shard.go",
 			"case r.expired(&w.clock):", "case false:", sequences},
+		{"SetMany lets others in", "many.go",
+			"if w.shard.live(w); w.shard.put(w) {", "w.shard.live(w)\n\t\t\t" + yields + "if w.shard.put(w) {", histories},
+		{"SetMany drops a deadline that it is to keep", "many.go",
+			"newValue(values[i]), ttl", "newValue(values[i]), max(ttl, driver.NoTTL)", sequences},
+		{"DelMany deletes nothing", "many.go",
+			"w.shard.live(w); w.at != 0 {", "w.shard.live(w); w.at != 0 && len(keys) == 0 {", sequences},
+		{"Keys lists what has expired", "scan.go",
+			"!s.reaches(r, below) || !s.isLive(r) && !s.isLiveNow(r)", "!s.reaches(r, below)", sequences},
+		{"Keys leaves out every second shard", "scan.go",
+			"for i := range s.kv.shards {\n\t\tsh := &s.kv.shards[i]", "for i := range s.kv.shards {\n\t\tsh := &s.kv.shards[i/2*2]", sequences},
+		{"Clear reaches the namespaces below", "clear.go",
+			"s.reaches(r, below)", "s.reaches(r, true)", sequences},
+		{"ClearTree leaves the namespaces below", "clear.go",
+			"s.reaches(r, below)", "s.reaches(r, false)", sequences},
 	} {
 		t.Run(m.bug, func(t *testing.T) {
 			output, failed := mutant.Test(t, m.file, m.old, m.new, m.run...)

@@ -2,6 +2,7 @@ package memory_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -41,9 +42,7 @@ func sequence(t *testing.T, open func() adaptor.AtomicKVAdaptor, ops []model.Ope
 			stores = append(stores, s)
 		}
 		entries := map[place]modelEntry{}
-		for i, o := range ops {
-			time.Sleep(o.Pause)
-			at := place{o.Store, o.Key}
+		promised := func(at place, o model.Operation) model.Result {
 			e, found := entries[at]
 			if found && !e.deadline.IsZero() && !time.Now().Before(e.deadline) {
 				e, found = modelEntry{}, false
@@ -61,16 +60,44 @@ func sequence(t *testing.T, open func() adaptor.AtomicKVAdaptor, ops []model.Ope
 			} else {
 				delete(entries, at)
 			}
-			if (o.Kind == model.TTL || o.Kind == model.Incr) && found && want.Code == "" && !e.deadline.IsZero() {
+			if o.Shows() && found && want.Code == "" && !e.deadline.IsZero() {
 				want.Left = max(time.Until(e.deadline), time.Millisecond)
 			}
-			if got := o.Do(ctx, stores[o.Store], modelKeys[o.Key]); got != want {
+			return want
+		}
+		for i, o := range ops {
+			time.Sleep(o.Pause)
+			var got, want []model.Result
+			if o.Kind < model.Kinds {
+				want = append(want, promised(place{o.Store, o.Key}, o))
+				got = append(got, o.Do(ctx, stores[o.Store], modelKeys[o.Key]))
+			} else {
+				var places []adaptor.Place
+				for store, path := range modelPaths {
+					if below, is := under(modelPaths[o.Store], path); is && (len(below) == 0 || o.Below()) {
+						for key, name := range modelKeys {
+							want = append(want, promised(place{store, key}, o.At(key)))
+							places = append(places, adaptor.Place{Path: below, Key: name})
+						}
+					}
+				}
+				got = o.DoMany(ctx, stores[o.Store], places)
+			}
+			if !slices.Equal(got, want) {
 				difference = fmt.Sprintf("operation %d, %v\ngot      %+v\npromised %+v", i, o, got, want)
 				return
 			}
 		}
 	})
 	return difference
+}
+
+// under returns how path goes on after root, if it begins so.
+func under(root, path []string) (below []string, is bool) {
+	if len(path) < len(root) || !slices.Equal(root, path[:len(root)]) {
+		return nil, false
+	}
+	return path[len(root):], true
 }
 
 func openMemory() adaptor.AtomicKVAdaptor {
@@ -86,7 +113,7 @@ func openMemory() adaptor.AtomicKVAdaptor {
 func TestSequences(t *testing.T) {
 	pick := rapid.Custom(func(r *rapid.T) model.Operation {
 		return model.Operation{
-			Kind:  model.Kind(rapid.IntRange(0, int(model.Kinds)-1).Draw(r, "kind")),
+			Kind:  model.Kind(rapid.IntRange(0, int(model.AllKinds)-1).Draw(r, "kind")),
 			Store: rapid.IntRange(0, len(modelPaths)-1).Draw(r, "store"),
 			Key:   rapid.IntRange(0, len(modelKeys)-1).Draw(r, "key"),
 			Value: rapid.SampledFrom(modelValues).Draw(r, "value"),
@@ -112,8 +139,8 @@ func FuzzSequence(f *testing.F) {
 		var ops []model.Operation
 		for ; len(data) >= 4 && len(ops) < 200; data = data[4:] {
 			ops = append(ops, model.Operation{
-				Kind:  model.Kind(data[0]) % model.Kinds,
-				Store: int(data[0]>>4) % len(modelPaths),
+				Kind:  model.Kind(data[0]&31) % model.AllKinds,
+				Store: int(data[0]>>5) % len(modelPaths),
 				Key:   int(data[1]) % len(modelKeys),
 				Value: modelValues[int(data[1]>>4)%len(modelValues)],
 				Old:   modelValues[int(data[2])%len(modelValues)],

@@ -44,6 +44,10 @@ func (l Load) Record(store *adaptor.AtomicKVStore) (history []porcupine.Operatio
 			}
 		}
 	}
+	places := make([]adaptor.Place, 6)
+	for i := range places {
+		places[i].Key = fmt.Sprint(i)
+	}
 	parts := make([][]porcupine.Operation, l.Goroutines)
 	counts := make([]struct{ failed, unknown int }, l.Goroutines)
 	start := time.Now()
@@ -54,28 +58,43 @@ func (l Load) Record(store *adaptor.AtomicKVStore) (history []porcupine.Operatio
 			for range l.Operations {
 				o := Operation{
 					Kind:  Kind(r.IntN(int(Kinds))),
-					Key:   r.IntN(6),
+					Key:   r.IntN(len(places)),
 					Value: values[r.IntN(len(values))],
 					Old:   values[r.IntN(len(values))],
 					By:    1,
 					TTL:   l.TTLs[r.IntN(len(l.TTLs))],
-				}.Sane()
+				}
+				if r.IntN(4*len(places)) == 0 { // a fifth of what happens to a key
+					o.Kind = []Kind{GetMany, SetMany, DelMany, Keys, Clear}[r.IntN(5)]
+				}
+				o = o.Sane()
 				pause(r)
 				call := time.Since(start)
-				got := o.Do(context.Background(), store, fmt.Sprint(o.Key))
-				ret := time.Since(start)
-				if got.Code == adaptor.CodeStoreOperationFailed {
-					counts[g].failed++
-					if !got.Unknown {
-						continue
-					}
-					counts[g].unknown++
-					ret = math.MaxInt64 / 4 // it may happen at any time
+				var results []Result
+				if o.Kind < Kinds {
+					results = []Result{o.Do(context.Background(), store, places[o.Key].Key)}
+				} else {
+					results = o.DoMany(context.Background(), store, places)
 				}
-				parts[g] = append(parts[g], porcupine.Operation{
-					ClientId: g, Input: timed{o, int64(call), int64(ret), int64(l.Slack)}, Output: got,
-					Call: int64(call), Return: int64(ret),
-				})
+				returned := time.Since(start)
+				for i, got := range results {
+					each, ret := o, returned
+					if o.Kind >= Kinds {
+						each = o.At(i)
+					}
+					if got.Code == adaptor.CodeStoreOperationFailed {
+						counts[g].failed++
+						if !got.Unknown {
+							continue
+						}
+						counts[g].unknown++
+						ret = math.MaxInt64 / 4 // it may happen at any time
+					}
+					parts[g] = append(parts[g], porcupine.Operation{
+						ClientId: g, Input: timed{each, int64(call), int64(ret), int64(l.Slack)}, Output: got,
+						Call: int64(call), Return: int64(ret),
+					})
+				}
 			}
 		})
 	}
@@ -166,7 +185,7 @@ func (s keyState) after(o timed, out Result) (keyState, bool) {
 	if out != want {
 		return s, false
 	}
-	if !found || want.Code != "" || o.Kind != TTL && o.Kind != Incr {
+	if !found || want.Code != "" || !o.Shows() {
 		return s, left == 0
 	}
 	if s.dies != (left != 0) {

@@ -32,17 +32,21 @@ const (
 	GetDel
 	Swap
 	Persist
-	Kinds // how many there are
+	IncrTTL
+	Kinds // how many work on one key
 )
 
-var kindNames = [Kinds]string{"Get", "Has", "TTL", "Set", "Del", "Expire", "Incr", "SetNX", "CompareAndSwap", "CompareAndDelete", "GetDel", "Swap", "Persist"}
+var kindNames = [...]string{
+	"Get", "Has", "TTL", "Set", "Del", "Expire", "Incr", "SetNX", "CompareAndSwap", "CompareAndDelete", "GetDel", "Swap", "Persist", "IncrTTL",
+	"GetMany", "SetMany", "DelMany", "Keys", "Tree", "Clear", "ClearTree",
+}
 
 // Operation is one call. Values are JSON text.
 type Operation struct {
 	Kind       Kind
 	Store, Key int           // which of the stores and keys of the check
 	Value, Old string        // Set, SetNX, CompareAndSwap, Swap: Value; CompareAndSwap, CompareAndDelete: Old
-	By         int64         // Incr
+	By         int64         // Incr, IncrTTL
 	TTL        time.Duration // of a write, in whole milliseconds; 0: none; -1: keep
 	Pause      time.Duration // that passes before, where time is fake
 }
@@ -56,8 +60,8 @@ func (o Operation) String() string {
 type Result struct {
 	Done    bool          // found, existed, stored, swapped, deleted
 	Text    string        // Get, GetDel, Swap
-	Sum     int64         // Incr
-	Left    time.Duration // Incr, TTL; 0: never expires
+	Sum     int64         // Incr, IncrTTL
+	Left    time.Duration // IncrTTL, TTL; 0: never expires
 	Code    adaptor.Code  // of the error
 	Unknown bool          // the write may have happened
 }
@@ -96,7 +100,7 @@ func (o Operation) Apply(found bool, text string) (bool, string, Change, Result)
 		return false, "", ClearDeadline, Result{}
 	case Expire:
 		return found, text, SetDeadline, Result{Done: found}
-	case Incr:
+	case Incr, IncrTTL:
 		if !found {
 			return true, strconv.FormatInt(o.By, 10), changeTo(o.TTL), Result{Sum: o.By}
 		}
@@ -131,15 +135,22 @@ func (o Operation) Apply(found bool, text string) (bool, string, Change, Result)
 	panic("no such operation")
 }
 
-// Do calls the operation on a real store.
-func (o Operation) Do(ctx context.Context, s *adaptor.AtomicKVStore, key string) Result {
-	var opts []adaptor.Option
+// Shows reports whether o returns the time that is left, where the key is found.
+func (o Operation) Shows() bool { return o.Kind == TTL || o.Kind == IncrTTL }
+
+func (o Operation) options() []adaptor.Option {
 	switch {
 	case o.TTL == driver.KeepTTL:
-		opts = append(opts, adaptor.WithKeepTTL())
+		return []adaptor.Option{adaptor.WithKeepTTL()}
 	case o.TTL > 0:
-		opts = append(opts, adaptor.WithTTL(o.TTL))
+		return []adaptor.Option{adaptor.WithTTL(o.TTL)}
 	}
+	return nil
+}
+
+// Do calls the operation on a real store.
+func (o Operation) Do(ctx context.Context, s *adaptor.AtomicKVStore, key string) Result {
+	opts := o.options()
 	var r Result
 	var err error
 	switch o.Kind {
@@ -158,6 +169,8 @@ func (o Operation) Do(ctx context.Context, s *adaptor.AtomicKVStore, key string)
 	case Expire:
 		r.Done, err = s.Expire(ctx, key, o.TTL)
 	case Incr:
+		r.Sum, err = s.Incr(ctx, key, o.By, opts...)
+	case IncrTTL:
 		r.Sum, r.Left, err = s.IncrTTL(ctx, key, o.By, opts...)
 	case SetNX:
 		r.Done, err = s.SetNX(ctx, key, json.RawMessage(o.Value), opts...)
@@ -185,7 +198,7 @@ func (o Operation) Sane() Operation {
 	switch o.Kind {
 	case Expire:
 		o.TTL = max(o.TTL, time.Millisecond)
-	case Incr, SetNX:
+	case Incr, IncrTTL, SetNX:
 		o.TTL = max(o.TTL, driver.NoTTL)
 	}
 	return o

@@ -1,0 +1,99 @@
+package model
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+
+	"github.com/zelt-go/kv/adaptor"
+)
+
+// The methods that work on many keys. None is one atomic step: to each key it is what [Operation.At]
+// says, at a moment of its own between call and return.
+const (
+	GetMany Kind = Kinds + iota
+	SetMany
+	DelMany
+	Keys
+	Tree
+	Clear
+	ClearTree
+	AllKinds // how many there are
+)
+
+// At is what o, on many keys, is to the one of index i. That Keys lists a key is that there was one.
+func (o Operation) At(i int) Operation {
+	o.Kind = [...]Kind{Get, Set, Del, Has, Has, Del, Del}[o.Kind-GetMany]
+	o.Key = i
+	return o
+}
+
+// Below reports whether o reaches the namespaces below the store, too.
+func (o Operation) Below() bool { return o.Kind == Tree || o.Kind == ClearTree }
+
+// DoMany calls an operation on many keys of a real store, and returns what came of each. The places are all
+// that there may be in the store, and, if o reaches them, below it.
+func (o Operation) DoMany(ctx context.Context, s *adaptor.AtomicKVStore, places []adaptor.Place) []Result {
+	results := make([]Result, len(places))
+	keys := make([]string, len(places))
+	for i, p := range places {
+		keys[i] = p.Key
+	}
+	var err error
+	switch o.Kind {
+	case GetMany:
+		var got []adaptor.Result[[]byte]
+		got, err = s.GetMany(ctx, keys)
+		for i, r := range got {
+			results[i] = Result{Done: r.Found, Text: string(r.Value)}
+		}
+	case SetMany:
+		entries := make([]adaptor.Entry, len(keys))
+		for i, key := range keys {
+			entries[i] = adaptor.Entry{Key: key, Value: json.RawMessage(o.Value)}
+		}
+		err = s.SetMany(ctx, entries, o.options()...)
+	case DelMany:
+		err = s.DelMany(ctx, keys)
+	case Keys:
+		for key, failed := range s.Keys(ctx) {
+			if err = failed; err == nil {
+				list(results, places, adaptor.Place{Key: key})
+			}
+		}
+	case Tree:
+		for place, failed := range s.Tree(ctx) {
+			if err = failed; err == nil {
+				list(results, places, place)
+			}
+		}
+	case Clear:
+		err = s.Clear(ctx)
+	case ClearTree:
+		err = s.ClearTree(ctx)
+	}
+	var perKey adaptor.KeyErrors
+	errors.As(err, &perKey)
+	for i := range results {
+		failed := err
+		if perKey != nil {
+			failed = perKey[i]
+		}
+		results[i].Code, results[i].Unknown = adaptor.CodeOf(failed), adaptor.OutcomeUnknown(failed)
+	}
+	return results
+}
+
+// list notes that place was listed. What may not be makes a result that no Operation has.
+func list(results []Result, places []adaptor.Place, place adaptor.Place) {
+	i := slices.IndexFunc(places, func(p adaptor.Place) bool { return p.Key == place.Key && slices.Equal(p.Path, place.Path) })
+	switch {
+	case i < 0:
+		results[0].Text = "listed, and not there: " + place.Key
+	case results[i].Done:
+		results[i].Text = "listed twice"
+	default:
+		results[i].Done = true
+	}
+}
