@@ -21,6 +21,7 @@ import (
 
 	"go.uber.org/fx"
 
+	"github.com/zelt-go/kv/adaptor"
 	"github.com/zelt-go/kv/examples/cache"
 	"github.com/zelt-go/kv/examples/lock"
 	"github.com/zelt-go/kv/examples/ratelimit"
@@ -62,6 +63,7 @@ func run(ctx context.Context, out io.Writer, options ...fx.Option) int {
 			session.NewSessions,
 			lock.NewLocker,
 		),
+		kvmodule.Provide[cache.User]("people", adaptor.DefaultTTL(long), adaptor.NoneTTL(long)),
 		fx.Populate(&t),
 		fx.Options(options...),
 	)

@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/fx"
@@ -27,6 +30,7 @@ type tour struct {
 	Limiter  *ratelimit.RateLimiter
 	Sessions *session.Sessions
 	Locker   *lock.Locker
+	People   adaptor.Typed[cache.User]
 }
 
 // sections are those of the documentation, in its order.
@@ -43,6 +47,10 @@ var sections = []struct {
 	{"Atomic operations: setnx", tour.setNX},
 	{"Distributed locks with setnx", tour.locks},
 	{"Namespacing", tour.namespaces},
+	{"Typed handles", tour.typed},
+	{"GetOrLoad: one load for all", tour.loads},
+	{"One-time tokens: GetDel, Swap, Persist", tour.tokens},
+	{"Many keys at once, and all of a namespace", tour.many},
 	{"Error handling", tour.errors},
 	{"MemoryKV: the collector", tour.collector},
 }
@@ -234,6 +242,127 @@ func (t tour) namespaces(w *walk) {
 	if err == nil {
 		misses[cache.User](w, `tenant-1: cache.GetUser("42"): not the others' Ada`)(service.GetUser(w.ctx, "42"))
 	}
+}
+
+func (t tour) typed(w *walk) {
+	ada, bob := cache.User{ID: "42", Name: "Ada"}, cache.User{ID: "43", Name: "Bob"}
+	misses[cache.User](w, `people.Get("42")`)(t.People.Get(w.ctx, "42"))
+	w.ok(`people.Set("42", Ada), for half an hour unless said otherwise`)(t.People.Set(w.ctx, "42", ada))
+	finds(w, `people.Get("42"): a User, no type to name`, ada)(t.People.Get(w.ctx, "42"))
+	w.within(`TTL("42"), in the namespace "people"`, long)(t.open(w, "people").TTL(w.ctx, "42"))
+	returns(w, `people.SetNX("42", Bob)`, false)(t.People.SetNX(w.ctx, "42", bob))
+	returns(w, `people.CompareAndSwap("42", Ada, Bob)`, true)(t.People.CompareAndSwap(w.ctx, "42", ada, bob))
+	finds(w, `people.Get("42")`, bob)(t.People.Get(w.ctx, "42"))
+	w.ok(`people.Del("42")`)(t.People.Del(w.ctx, "42"))
+	returns(w, `people.Has("42")`, false)(t.People.Has(w.ctx, "42"))
+}
+
+func (t tour) loads(w *walk) {
+	ada := cache.User{ID: "42", Name: "Ada"}
+	var loads atomic.Int64
+	load := func(context.Context) (adaptor.Loaded[cache.User], error) {
+		loads.Add(1)
+		time.Sleep(short / 10) // a database that takes its time
+		return adaptor.Loaded[cache.User]{Value: ada}, nil
+	}
+	errs := make(chan error, 50)
+	for range cap(errs) {
+		go func() {
+			got, found, err := t.People.GetOrLoad(w.ctx, "cold", load)
+			if err == nil && (!found || got != ada) {
+				err = fmt.Errorf("got %v, %v", got, found)
+			}
+			errs <- err
+		}()
+	}
+	var err error
+	for range cap(errs) {
+		err = first(err, <-errs)
+	}
+	returns(w, `50 goroutines: people.GetOrLoad("cold", …); the loads`, int64(1))(loads.Load(), err)
+	finds(w, `people.GetOrLoad("cold", …): from the store`, ada)(t.People.GetOrLoad(w.ctx, "cold", load))
+	returns(w, `loads in all`, int64(1))(loads.Load(), nil)
+
+	none := func(context.Context) (adaptor.Loaded[cache.User], error) {
+		loads.Add(1)
+		return adaptor.Loaded[cache.User]{None: true}, nil
+	}
+	misses[cache.User](w, `people.GetOrLoad("nobody", …): there is none`)(t.People.GetOrLoad(w.ctx, "nobody", none))
+	misses[cache.User](w, `people.GetOrLoad("nobody", …): remembered`)(t.People.GetOrLoad(w.ctx, "nobody", none))
+	returns(w, `loads in all`, int64(2))(loads.Load(), nil)
+
+	finds(w, `people.GetOrLoad("late", …), and a Del while it loads`, ada)(t.People.GetOrLoad(w.ctx, "late",
+		func(ctx context.Context) (adaptor.Loaded[cache.User], error) {
+			return adaptor.Loaded[cache.User]{Value: ada}, t.People.Del(ctx, "late")
+		}))
+	misses[cache.User](w, `people.Get("late"): what was loaded before does not come back`)(t.People.Get(w.ctx, "late"))
+}
+
+func (t tour) tokens(w *walk) {
+	store := t.open(w, "tokens")
+	w.ok(`Set("token", "ann", WithTTL(30m))`)(store.Set(w.ctx, "token", "ann", adaptor.WithTTL(long)))
+	finds(w, `GetDel[string]("token"): the one who takes it`, "ann")(adaptor.GetDel[string](w.ctx, store, "token"))
+	misses[string](w, `GetDel[string]("token"): nobody else`)(adaptor.GetDel[string](w.ctx, store, "token"))
+
+	misses[int](w, `Swap[int]("batch", 7, WithTTL(30m)): what was there`)(adaptor.Swap[int](w.ctx, store, "batch", 7, adaptor.WithTTL(long)))
+	finds(w, `Swap[int]("batch", 8, WithKeepTTL())`, 7)(adaptor.Swap[int](w.ctx, store, "batch", 8, adaptor.WithKeepTTL()))
+	w.within(`TTL("batch"): kept`, long)(store.TTL(w.ctx, "batch"))
+	found, err := store.Persist(w.ctx, "batch")
+	if errors.Is(err, errors.ErrUnsupported) {
+		w.note("this adaptor has no Persist")
+		return
+	}
+	returns(w, `Persist("batch")`, true)(found, err)
+	finds(w, `TTL("batch"): 0 is for ever`, time.Duration(0))(store.TTL(w.ctx, "batch"))
+}
+
+func (t tour) many(w *walk) {
+	store, sibling := t.open(w, "users"), t.open(w, "users-old")
+	child, err := store.Namespace("child")
+	w.ok(`users.Namespace("child")`)(err)
+	w.ok(`users/child: Set("k", 1)`)(child.Set(w.ctx, "k", 1))
+	w.ok(`users-old: Set("k", 1)`)(sibling.Set(w.ctx, "k", 1))
+
+	const n = 100
+	entries := make([]adaptor.Entry, n)
+	keys := make([]string, n)
+	for i := range entries {
+		keys[i] = fmt.Sprintf("many *?[%03d]", i)
+		entries[i] = adaptor.Entry{Key: keys[i], Value: i}
+	}
+	w.ok(`users: SetMany(100 entries, WithTTL(30m))`)(store.SetMany(w.ctx, entries, adaptor.WithTTL(long)))
+	results, err := adaptor.GetMany[int](w.ctx, store, append(keys, "missing"))
+	right := 0
+	for i, r := range results {
+		if r.Found == (i < n) && (!r.Found || r.Value == i) {
+			right++
+		}
+	}
+	returns(w, `users: GetMany[int](100 keys, and one that is missing); right ones`, n+1)(right, err)
+	w.ok(`users: DelMany(the first 50)`)(store.DelMany(w.ctx, keys[:n/2]))
+
+	listed := 0
+	for key, failed := range store.Keys(w.ctx) {
+		if err = first(err, failed); strings.HasPrefix(key, "many *?[") {
+			listed++
+		}
+	}
+	if errors.Is(err, errors.ErrUnsupported) {
+		w.note("this adaptor does not list keys")
+		return
+	}
+	returns(w, `users: Keys(); those 50 that are left`, n/2)(listed, err)
+	w.ok(`users: Clear()`)(store.Clear(w.ctx))
+	left := 0
+	for _, failed := range store.Keys(w.ctx) {
+		err = first(err, failed)
+		left++
+	}
+	returns(w, `users: Keys()`, 0)(left, err)
+	returns(w, `users/child: Has("k"): a child stays`, true)(child.Has(w.ctx, "k"))
+	w.ok(`users: ClearTree()`)(store.ClearTree(w.ctx))
+	returns(w, `users/child: Has("k")`, false)(child.Has(w.ctx, "k"))
+	returns(w, `users-old: Has("k"): nobody else's`, true)(sibling.Has(w.ctx, "k"))
 }
 
 func (t tour) errors(w *walk) {
