@@ -30,7 +30,7 @@ func shrunk(j job) job {
 // Every job of every report runs, and measures what the bars ask for.
 func TestJobs(t *testing.T) {
 	done := outcomes{}
-	for _, jobs := range [][]job{barJobs(bars), peerJobs(), growthJobs(), plotJobs()} {
+	for _, jobs := range [][]job{barJobs(bars), peerJobs(), growthJobs(), collectionJobs(), plotJobs()} {
 		for _, j := range jobs {
 			if j = shrunk(j); j.Block != "expiry" && done[j] == nil {
 				done.add(j, func() (result, error) { return measure(j, time.Millisecond) })

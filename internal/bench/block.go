@@ -52,6 +52,12 @@ var blocks = map[string]block{
 	"peers-1":       {procs: 1, run: overview},
 	"peers-2":       {procs: 2, run: overview},
 	"growth":        {procs: 1, run: grow},
+	"load-hit":      {procs: 1, run: timed(uniform, values(time.Hour), load)},
+	"reload":        {procs: 1, run: timed(uniform, values(time.Hour), reload)},
+	"get-each":      {procs: 2, run: timed(zipf, values(time.Hour), get)},
+	"get-many":      {procs: 2, run: timed(zipf, values(time.Hour), getMany)},
+	"list":          {procs: 2, run: list},
+	"clear":         {procs: 2, run: clearOne},
 }
 
 // measure runs the job in this process.

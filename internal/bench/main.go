@@ -31,6 +31,7 @@ type options struct {
 	bar     string
 	table   bool
 	growth  bool
+	more    bool
 	plot    string
 	rounds  int
 	span    time.Duration
@@ -41,7 +42,7 @@ type options struct {
 
 const usage = `Usage: bench [flags]
 
-Without -table, -growth or -plot, it measures the bars and prints them as a Markdown
+Without -table, -growth, -collections or -plot, it measures the bars and prints them as a Markdown
 table; it exits with 1 if one of them is missed. Progress goes to stderr.
 
 `
@@ -57,6 +58,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.bar, "bar", "", "measure only the bars whose work or peer this `regexp` matches")
 	flags.BoolVar(&o.table, "table", false, "measure all stores: Get, Has, Miss, Set and a mix of them")
 	flags.BoolVar(&o.growth, "growth", false, "measure ours from 10,000 to 10,000,000 entries")
+	flags.BoolVar(&o.more, "collections", false, "measure loads, batches and lists of keys")
 	flags.StringVar(&o.plot, "plot", "", "draw the pictures into this `folder`")
 	flags.IntVar(&o.rounds, "rounds", 6, "how often each measurement is repeated; at least 6 for a claim")
 	flags.DurationVar(&o.span, "time", 700*time.Millisecond, "how long a timed part takes")
@@ -69,7 +71,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	modes, child := 0, false
 	flags.Visit(func(f *flag.Flag) {
 		switch f.Name {
-		case "bar", "table", "growth", "plot", "block":
+		case "bar", "table", "growth", "collections", "plot", "block":
 			modes++
 		case "peer", "entries":
 			child = true
@@ -79,7 +81,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	case flags.NArg() > 0:
 		return o, fmt.Errorf("there is no argument %q; see -h", flags.Arg(0))
 	case modes > 1:
-		return o, errors.New("-bar, -table, -growth, -plot and -block exclude each other")
+		return o, errors.New("-bar, -table, -growth, -collections, -plot and -block exclude each other")
 	case child && o.block == "":
 		return o, errors.New("-peer and -entries belong to -block; see -h")
 	case o.rounds < 1:
@@ -112,6 +114,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return reportPeers(ctx, r, stdout)
 	case o.growth:
 		return reportGrowth(ctx, r, stdout)
+	case o.more:
+		return reportCollections(ctx, r, stdout)
 	case o.plot != "":
 		return plot(ctx, r, o.plot, stdout)
 	}

@@ -15,6 +15,7 @@ func TestFlagsThatCannotBe(t *testing.T) {
 	for args, text := range map[string]string{
 		"x":                      `there is no argument "x"`,
 		"-table -growth":         "exclude each other",
+		"-collections -growth":   "exclude each other",
 		"-rounds 0":              "-rounds must be at least 1",
 		"-time 0s":               "-time must be positive",
 		"-peer otter":            "belong to -block",

@@ -17,6 +17,7 @@ const (
 	worstGet     metric = "worst Get ms"
 	worstSet     metric = "worst Set ms"
 	worstBoth    metric = "worst Get or Set ms"
+	calmSet      metric = "worst Set before that ms"
 	calmBoth     metric = "worst Get or Set before the expiry ms"
 	tailGet      metric = "p99.9 Get µs"
 	tailSet      metric = "p99.9 Set µs"

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"strings"
 	"time"
 
 	gocache "github.com/patrickmn/go-cache"
@@ -38,6 +39,25 @@ func (g goCache) Incr(key string) int64 {
 	}
 	return sum
 }
+
+func (g goCache) List(f func(key string)) {
+	for key := range g.c.Items() {
+		f(key)
+	}
+}
+
+// otherPrefix is all that a namespace is to go-cache.
+const otherPrefix = "benchmark:"
+
+func (g goCache) Clear() {
+	for key := range g.c.Items() {
+		if !strings.HasPrefix(key, otherPrefix) {
+			g.c.Delete(key)
+		}
+	}
+}
+
+func (g goCache) SetOther(key string, value []byte) { g.Set(otherPrefix+key, value, 0) }
 
 func (g goCache) Len() int { return g.c.ItemCount() }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"math"
 	"time"
 
@@ -40,6 +41,38 @@ func (o otterCache) Get(key string) ([]byte, bool) {
 func (o otterCache) Has(key string) bool {
 	_, found := o.c.GetIfPresent(key)
 	return found
+}
+
+// Load gets a value that lives for an hour, as all do.
+func (o otterCache) Load(key string) []byte {
+	value, err := o.c.Get(background, key, otterLoader)
+	must(err)
+	return value.data
+}
+
+var otterLoader = otter.LoaderFunc[string, otterValue](func(context.Context, string) (otterValue, error) {
+	return otterValue{bytes.Clone(standard), time.Hour}, nil
+})
+
+func (o otterCache) Del(key string) { o.c.Invalidate(key) }
+
+func (o otterCache) GetMany(keys []string) (found int) {
+	values, err := o.c.BulkGet(background, keys, otter.BulkLoaderFunc[string, otterValue](func(context.Context, []string) (map[string]otterValue, error) {
+		return nil, nil
+	}))
+	must(err)
+	for _, key := range keys {
+		if v, ok := values[key]; ok && intact(v.data) {
+			found++
+		}
+	}
+	return found
+}
+
+func (o otterCache) List(f func(key string)) {
+	for key := range o.c.Keys() {
+		f(key)
+	}
 }
 
 func (o otterCache) Len() int { return o.c.EstimatedSize() }

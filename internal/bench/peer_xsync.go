@@ -19,3 +19,10 @@ func (x xsyncMap) Has(key string) bool {
 	_, found := x.m.Load(key)
 	return found
 }
+
+func (x xsyncMap) List(f func(key string)) {
+	x.m.Range(func(key string, _ []byte) bool {
+		f(key)
+		return true
+	})
+}

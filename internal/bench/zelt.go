@@ -13,8 +13,10 @@ var background = context.Background()
 
 // zelt is ours.
 type zelt struct {
-	kv    *memory.MemoryKV
-	store *adaptor.AtomicKVStore
+	kv     *memory.MemoryKV
+	store  *adaptor.AtomicKVStore
+	others *adaptor.AtomicKVStore
+	texts  adaptor.Typed[json.RawMessage]
 }
 
 // idleSweep is the interval of a collector that runs in Sweep only.
@@ -32,7 +34,9 @@ func openZelt(c config) store {
 	if c.sweep > 0 {
 		must(kv.Start(background))
 	}
-	return &zelt{kv, s}
+	others, err := kv.Namespace("benchmark")
+	must(err)
+	return &zelt{kv, s, others, adaptor.Of[json.RawMessage](s, adaptor.DefaultTTL(time.Hour))}
 }
 
 func (z *zelt) Set(key string, value []byte, ttl time.Duration) {
@@ -67,6 +71,40 @@ func (z *zelt) GetUser(key string) (user, bool) {
 	u, found, err := adaptor.Get[user](background, z.store, key)
 	must(err)
 	return u, found
+}
+
+func (z *zelt) Load(key string) []byte {
+	value, _, err := z.texts.GetOrLoad(background, key, func(context.Context) (adaptor.Loaded[json.RawMessage], error) {
+		return adaptor.Loaded[json.RawMessage]{Value: standard}, nil
+	})
+	must(err)
+	return value
+}
+
+func (z *zelt) Del(key string) { must(z.store.Del(background, key)) }
+
+func (z *zelt) GetMany(keys []string) (found int) {
+	results, err := z.store.GetMany(background, keys)
+	must(err)
+	for _, r := range results {
+		if r.Found && intact(r.Value) {
+			found++
+		}
+	}
+	return found
+}
+
+func (z *zelt) List(f func(key string)) {
+	for key, err := range z.store.Keys(background) {
+		must(err)
+		f(key)
+	}
+}
+
+func (z *zelt) Clear() { must(z.store.Clear(background)) }
+
+func (z *zelt) SetOther(key string, value []byte) {
+	must(z.others.Set(background, key, json.RawMessage(value)))
 }
 
 func (z *zelt) Len() int { return z.kv.Stats().Entries }

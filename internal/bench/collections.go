@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+)
+
+// What only some stores can do with many keys, or with a loader.
+type (
+	// loading stores return the value at key, and load and store it if there is none.
+	loading interface {
+		Load(key string) (value []byte)
+		Del(key string)
+	}
+
+	// batching stores get many values in one call.
+	batching interface {
+		GetMany(keys []string) (found int)
+	}
+
+	// listing stores list all keys, and call f for each.
+	listing interface{ List(f func(key string)) }
+
+	// clearing stores delete the entries of the namespace, and no others.
+	clearing interface {
+		Clear()
+		// SetOther stores what is in another namespace.
+		SetOther(key string, value []byte)
+	}
+)
+
+// batchSize is how many keys go into one call.
+const batchSize = 100
+
+func load(s store, keys keys) (found int) {
+	l := s.(loading)
+	for i := range keys.len() {
+		if intact(l.Load(keys.at(i))) {
+			found++
+		}
+	}
+	return found
+}
+
+// reload has each key loaded.
+func reload(s store, keys keys) (found int) {
+	l := s.(loading)
+	for i := range keys.len() {
+		l.Del(keys.at(i))
+		if intact(l.Load(keys.at(i))) {
+			found++
+		}
+	}
+	return found
+}
+
+func getMany(s store, keys keys) (found int) {
+	b := s.(batching)
+	batch := make([]string, 0, batchSize)
+	for i := range keys.len() {
+		if batch = append(batch, keys.at(i)); len(batch) == batchSize || i == keys.len()-1 {
+			found += b.GetMany(batch)
+			batch = batch[:0]
+		}
+	}
+	return found
+}
+
+// list measures a goroutine that lists all keys, beside one that sets some without a pause. An operation is
+// one key listed.
+func list(m measured) result {
+	s := m.open(config{entries: m.entries, sweep: time.Minute})
+	values(time.Hour)(s, m.entries)
+	return beside(m, s, func() (n int) {
+		s.(listing).List(func(string) { n++ })
+		if n != m.entries {
+			panic(fmt.Sprintf("%s listed %d keys of %d", m.name, n, m.entries))
+		}
+		return n
+	})
+}
+
+// clearOne measures one Clear of half of the entries, beside a goroutine that sets some of the other half. An
+// operation is one entry deleted.
+func clearOne(m measured) result {
+	s := m.open(config{entries: m.entries, sweep: time.Minute})
+	c := s.(clearing)
+	for i := range m.entries / 2 {
+		c.SetOther(key(i), standard)
+	}
+	values(time.Hour)(s, m.entries/2)
+	m.span = 0
+	r := beside(m, others{s, c}, func() int {
+		c.Clear()
+		return m.entries / 2
+	})
+	if s.Has(key(0)) {
+		panic(m.name + " cleared nothing")
+	}
+	return r
+}
+
+// others sets what is in the other namespace.
+type others struct {
+	store
+	clearing
+}
+
+func (o others) Set(key string, value []byte, _ time.Duration) { o.SetOther(key, value) }
+
+// beside measures op, again and again during the span and at least once, while a goroutine sets. The longest Set
+// before it began is what the machine does by itself.
+func beside(m measured, s store, op func() (n int)) result {
+	calm := max(m.span/2, 100*time.Millisecond)
+	deadline := time.Now().Add(calm)
+	sets := newLatencies(deadline, calm)
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		sets.record(stop, shuffled(min(m.entries/2, 100*thousand), 1), func(key string) { s.Set(key, standard, time.Hour) })
+	})
+	time.Sleep(time.Until(deadline))
+	start, n := time.Now(), 0
+	for n == 0 || time.Since(start) < m.span {
+		n += op()
+	}
+	took := time.Since(start)
+	close(stop)
+	wg.Wait()
+	return result{Values: map[metric]float64{
+		opTime:   float64(took) / float64(n),
+		worstSet: milliseconds(sets.worst),
+		tailSet:  sets.late.quantile(0.999) / 1e3,
+		calmSet:  milliseconds(sets.calm),
+	}}
+}
+
+// collections are the blocks of the report, with what stands beside ours.
+var collections = []struct {
+	block   string
+	entries int
+	text    string
+	peers   []string
+	metrics []metric
+}{
+	{"load-hit", thousand, "`GetOrLoad` that finds its key, 1,000 hot keys, 1 proc, of JSON text; otter: `Get` with a loader, of a value that nobody copies", []string{ours, "otter"}, []metric{opTime}},
+	{"reload", thousand, "`Del`, then `GetOrLoad` that loads, 1 proc: ours leaves a note while it loads, so that a `Del` meanwhile wins", []string{ours, "otter"}, []metric{opTime}},
+	{"get-each", million, "`GetRaw` with TTL, zipf over 1M keys, 2 procs, one by one", []string{ours}, []metric{opTime}},
+	{"get-many", million, "the same by `GetMany` of 100 keys, ns for each; otter: `BulkGet`", []string{ours, "otter"}, []metric{opTime}},
+	{"list", million, "all of 1M keys listed, ns for each, while a goroutine sets; go-cache: `Items`, a copy under its lock; otter: `Keys`; xsync: `Range`", []string{ours, "go-cache", "otter", "xsync"}, []metric{opTime, worstSet, tailSet, calmSet}},
+	{"clear", million, "`Clear` of 500,000 entries beside 500,000 of another namespace, ns for each deleted, while a goroutine sets the others; go-cache: `Items` and `Delete` by prefix", []string{ours, "go-cache"}, []metric{opTime, worstSet, tailSet, calmSet}},
+}
+
+func collectionJobs() (jobs []job) {
+	for _, c := range collections {
+		for _, peer := range c.peers {
+			jobs = append(jobs, job{c.block, peer, c.entries})
+		}
+	}
+	return jobs
+}
+
+// reportCollections measures what is built on a store. There are no bars: the stores promise too different things.
+func reportCollections(ctx context.Context, r rounds, w io.Writer) error {
+	writeHead(w, "Loads, batches, lists")
+	done := r.run(ctx, collectionJobs())
+	fmt.Fprintf(w, "Medians of %s.\n", plural(r.n, "round"))
+	for _, c := range collections {
+		fmt.Fprintf(w, "\n%s:\n\n", c.text)
+		var jobs []job
+		for _, peer := range c.peers {
+			jobs = append(jobs, job{c.block, peer, c.entries})
+		}
+		done.writeMedians(w, "store", jobs, func(j job) string { return j.Store }, c.metrics...)
+	}
+	return errors.Join(done.failures()...)
+}
