@@ -84,9 +84,9 @@
 //
 // # Lists of keys
 //
-// Keys and Tree end with an error when a connection was lost, or slots of a Cluster have moved, meanwhile,
-// rather than leave keys out; Clear begins again. Two things they can't see: a key whose slot is just
-// being moved may be missed, and with a client of the caller's (NewFromClient) a connection that was lost.
+// Keys and Tree end with an error when a connection was lost, slots of a Cluster have moved or are just being
+// moved, or one of its servers is not back yet, rather than leave keys out; Clear begins again. What they can't see
+// is that a connection was lost by a client of the caller's (NewFromClient).
 //
 // # How it lies on the server
 //
@@ -95,7 +95,7 @@
 // value is its JSON text, which redis-cli shows; a counter is a plain integer. Operations that need
 // more than one command are Lua scripts. A user of the server's ACL needs, on its keys, the
 // commands GET, GETDEL, SET, DEL, EXISTS, PEXPIRE, PERSIST, PTTL, INCRBY, EVALSHA and EVAL, for Keys, Tree and Clear
-// also SCAN and UNLINK, and in general HELLO, PING and SCRIPT LOAD; SELECT if the URL names a database; CLUSTER SLOTS,
+// also SCAN and UNLINK, in a Cluster CLUSTER NODES and CLUSTER INFO, and in general HELLO, PING and SCRIPT LOAD; SELECT if the URL names a database; CLUSTER SLOTS,
 // CLUSTER SHARDS and ASKING in a Cluster; INFO is not needed. A user of the Sentinels' own ACL needs HELLO, PING
 // and SENTINEL.
 package redis

@@ -228,6 +228,7 @@ func TestFailoverOfSentinel(t *testing.T) {
 		refuses(t, strings.Replace(w.URL(), "=primary", "=other", 1), "the Sentinels watch no primary of the name in ?master_set")
 		refuses(t, w.Servers[0].URL()+"?master_set=primary", "a Sentinel where the URL has ?master_set")
 	})
+	listed := list(t, store, w.Servers)
 	primaryBreaks(t, store, sentinelOutage, isKilled, w.Primary, w.WaitUntilWhole)
 	primaryBreaks(t, store, sentinelOutage, hangs, w.Primary, w.WaitUntilWhole)
 	t.Run("a replica is promoted by hand", func(t *testing.T) {
@@ -253,6 +254,7 @@ func TestFailoverOfSentinel(t *testing.T) {
 		c.goesOn(t, 1000)
 		c.end(t, sentinelOutage)
 	})
+	listed.end(t)
 }
 
 func TestFailoverOfCluster(t *testing.T) {
@@ -267,6 +269,7 @@ func TestFailoverOfCluster(t *testing.T) {
 		start(t, redis.Config{URL: cluster.URL(), Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		assert.Regexp(t, `level=INFO msg="kv: connected to Redis" address=127\.\S+ topology="a Cluster" version=\d`, log.String())
 	})
+	listed := list(t, store, cluster.Nodes)
 	primaryBreaks(t, store, clusterOutage, isKilled, primary, cluster.WaitUntilWhole)
 	primaryBreaks(t, store, clusterOutage, hangs, primary, cluster.WaitUntilWhole)
 	t.Run("a replica is promoted by hand", func(t *testing.T) {
@@ -322,6 +325,7 @@ func TestFailoverOfCluster(t *testing.T) {
 		assert.Zero(t, c.end(t, clusterOutage), "of acknowledged calls")
 		assert.Empty(t, c.errors)
 	})
+	listed.end(t)
 }
 
 // moveSlot moves the slot of key, as redis-cli does: key by key.

@@ -1,10 +1,12 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -17,56 +19,129 @@ import (
 type node struct {
 	client  rueidis.Client
 	address string
+	id      string // in a Cluster
 }
 
-// nodes is all primaries, and which slots of a Cluster each of them has.
-func (l *link) nodes(ctx context.Context) (nodes []node, slots string, err error) {
+// nodes is all primaries, and which slots of a Cluster each of them has, as one of its nodes says.
+func (l *link) nodes(ctx context.Context) (nodes []node, slots slotMap, err error) {
 	clients := l.client.Nodes()
 	if l.client.Mode() != rueidis.ClientModeCluster {
 		for address, client := range clients {
-			nodes = append(nodes, node{client, address})
+			nodes = append(nodes, node{client: client, address: address})
 		}
-		return nodes, "", nil
+		return nodes, nil, nil
 	}
 	m, err := l.do(ctx, l.client.B().ClusterSlots().Build())
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
+	if slots, err = newSlotMap(m); err != nil {
+		return nil, nil, err
+	}
+	seen := map[string]bool{}
+	covered := int64(0)
+	for _, s := range slots {
+		covered += s.last - s.first + 1
+		if seen[s.address] {
+			continue
+		}
+		seen[s.address] = true
+		client, known := clients[s.address]
+		if !known {
+			return nil, nil, driver.Reason(errChanged, "a node of the Cluster at "+s.address+" is not known to the client yet")
+		}
+		nodes = append(nodes, node{client, s.address, s.id})
+	}
+	if covered != allSlots {
+		return nil, nil, driver.Reason(errChanged, "the Cluster names no server for some slots; try again later")
+	}
+	return nodes, slots, nil
+}
+
+// allSlots is how many slots a Cluster has.
+const allSlots = 16384
+
+// agrees reports whether a node of a Cluster has the slots that the map gives to it, by its own account, with
+// none on its way, and serves them. A primary that was replaced, and comes back without data, may
+// answer SCAN before it hears of that.
+func (l *link) agrees(ctx context.Context, n node, slots slotMap) (agrees bool, err error) {
+	if slots == nil {
+		return true, nil
+	}
+	commands := []rueidis.Completed{l.client.B().ClusterNodes().Build(), l.client.B().ClusterInfo().Build()}
+	texts := make([]string, len(commands))
+	l.doMany(ctx, n.client, len(commands),
+		func(i int) rueidis.Completed { return commands[i] },
+		func(i int, m rueidis.RedisMessage, failed error) {
+			if failed != nil {
+				err = failed
+			} else if texts[i], failed = m.ToString(); failed != nil {
+				err = errAnswer
+			}
+		})
+	return err == nil && slices.Equal(ownSlots(texts[0]), slots.of(n.id)) && strings.Contains(texts[1], "cluster_state:ok"), err
+}
+
+// ownSlots reads in the answer of CLUSTER NODES which slots a node has, and, in brackets, which are on their way.
+func ownSlots(nodes string) []string {
+	for line := range strings.Lines(nodes) {
+		// ID, address, flags, the primary's ID, two times, an epoch, a state, slots
+		if fields := strings.Fields(line); len(fields) >= 8 && strings.HasPrefix(fields[2], "myself") {
+			return fields[8:]
+		}
+	}
+	return nil
+}
+
+// A slotMap is which primary has which slots, ordered by these.
+type slotMap []slotRange
+
+type slotRange struct {
+	first, last int64
+	id, address string // of the primary
+}
+
+// newSlotMap reads the answer of CLUSTER SLOTS.
+func newSlotMap(m rueidis.RedisMessage) (slots slotMap, err error) {
 	ranges, err := m.ToArray()
 	if err != nil {
-		return nil, "", errAnswer
+		return nil, errAnswer
 	}
-	var text strings.Builder
-	seen := map[string]bool{}
 	for _, r := range ranges { // the first slot, the last one, the primary, its replicas
 		parts, err := r.ToArray()
 		if err != nil || len(parts) < 3 {
-			return nil, "", errAnswer
+			return nil, errAnswer
 		}
-		first, _ := parts[0].AsInt64()
-		last, _ := parts[1].AsInt64()
-		primary, err := parts[2].ToArray()
-		if err != nil || len(primary) < 2 {
-			return nil, "", errAnswer
+		primary, err := parts[2].ToArray() // host, port, ID
+		if err != nil || len(primary) < 3 {
+			return nil, errAnswer
 		}
+		first, err1 := parts[0].AsInt64()
+		last, err2 := parts[1].AsInt64()
 		host, _ := primary[0].ToString()
-		port, err := primary[1].AsInt64()
-		if err != nil {
-			return nil, "", errAnswer
+		port, err3 := primary[1].AsInt64()
+		id, err4 := primary[2].ToString()
+		if cmp.Or(err1, err2, err3, err4) != nil {
+			return nil, errAnswer
 		}
-		address := net.JoinHostPort(host, strconv.FormatInt(port, 10))
-		fmt.Fprintln(&text, first, last, address)
-		if seen[address] {
-			continue
-		}
-		seen[address] = true
-		client, known := clients[address]
-		if !known {
-			return nil, "", driver.Reason(errChanged, "a node of the Cluster at "+address+" is not known to the client yet")
-		}
-		nodes = append(nodes, node{client, address})
+		slots = append(slots, slotRange{first, last, id, net.JoinHostPort(host, strconv.FormatInt(port, 10))})
 	}
-	return nodes, text.String(), nil
+	slices.SortFunc(slots, func(a, b slotRange) int { return cmp.Compare(a.first, b.first) })
+	return slots, nil
+}
+
+// of is the slots of a primary, as CLUSTER NODES writes them.
+func (s slotMap) of(id string) (slots []string) {
+	for _, r := range s {
+		switch {
+		case r.id != id:
+		case r.first == r.last:
+			slots = append(slots, fmt.Sprint(r.first))
+		default:
+			slots = append(slots, fmt.Sprintf("%d-%d", r.first, r.last))
+		}
+	}
+	return slots
 }
 
 var errChanged = errors.New("redis: not the same servers as before")

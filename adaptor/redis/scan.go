@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
+	"slices"
 	"strings"
 
 	"github.com/redis/rueidis"
@@ -83,9 +84,12 @@ func (l *link) scan(ctx context.Context, pattern string, f func(physical []strin
 			}
 			cursor = page.Cursor
 		}
+		if agrees, err := l.agrees(ctx, n, slots); err != nil || !agrees {
+			return false, err
+		}
 	}
 	_, now, err := l.nodes(ctx)
-	return now == slots, err
+	return slices.Equal(slots, now), err
 }
 
 func (l *link) page(ctx context.Context, n node, cursor uint64, pattern string) (page rueidis.ScanEntry, err error) {

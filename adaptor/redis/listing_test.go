@@ -1,0 +1,148 @@
+package redis_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/zelt-go/kv/adaptor"
+	"github.com/zelt-go/kv/adaptor/redis"
+	"github.com/zelt-go/kv/internal/redistest"
+)
+
+// A listing is a goroutine that lists keys which nobody writes, again and again.
+type listing struct {
+	stop   context.CancelFunc
+	wg     sync.WaitGroup
+	whole  int
+	errors map[string]int
+	wrong  []string // lists that ended without an error, and were not whole
+}
+
+func list(t *testing.T, parent *adaptor.AtomicKVStore, servers []*redistest.Server) *listing {
+	t.Helper()
+	const n = 3000
+	store, err := parent.Namespace("listed")
+	require.NoError(t, err)
+	_, entries := entries(n)
+	for i := range 20 {
+		entries[i].Key = fmt.Sprint("{slot}", i) // in the slot that moves
+	}
+	require.NoError(t, store.SetMany(ctx, entries))
+	for _, s := range servers {
+		if s.IsPrimary() {
+			require.NotEqual(t, "0", s.Do("WAIT", "1", "5000"), "no replica has the keys")
+		}
+	}
+	l := &listing{errors: map[string]int{}}
+	running, stop := context.WithCancel(ctx)
+	l.stop = stop
+	l.wg.Go(func() {
+		for running.Err() == nil {
+			seen, twice := map[string]bool{}, 0
+			var failed error
+			for key, err := range store.Keys(running) {
+				if failed = err; err != nil {
+					break
+				}
+				if seen[key] {
+					twice++
+				}
+				seen[key] = true
+			}
+			switch {
+			case running.Err() != nil:
+			case failed != nil:
+				l.errors[failed.Error()]++
+			case len(seen) != n || twice > 0:
+				l.wrong = append(l.wrong, fmt.Sprintf("%d keys, %d twice", len(seen), twice))
+			default:
+				l.whole++
+			}
+			time.Sleep(10 * time.Millisecond) // for the other load
+		}
+	})
+	return l
+}
+
+// end stops the listing: each list was whole, or ended with an error.
+func (l *listing) end(t *testing.T) {
+	t.Helper()
+	l.stop()
+	l.wg.Wait()
+	t.Logf("%d lists were whole, %d ended with an error", l.whole, sum(l.errors))
+	for text, n := range l.errors {
+		t.Logf("%6d × %s", n, text)
+	}
+	assert.Empty(t, l.wrong)
+	assert.Greater(t, l.whole, 10)
+}
+
+func sum(counts map[string]int) (n int) {
+	for _, c := range counts {
+		n += c
+	}
+	return n
+}
+
+func countKeys(store *adaptor.AtomicKVStore) (n int, failed error) {
+	for _, err := range store.Keys(ctx) {
+		if failed = err; err == nil {
+			n++
+		}
+	}
+	return n, failed
+}
+
+// A primary that comes back without its data answers SCAN before it serves its slots again: what it
+// leaves out then makes no list whole.
+func TestKeysOfAPrimaryThatIsNotBackYet(t *testing.T) {
+	c := redistest.StartCluster(t)
+	store := open(t, start(t, redis.Config{URL: c.URL()}), "ns")
+	const n = 300
+	keys, entries := entries(n)
+	require.NoError(t, store.SetMany(ctx, entries))
+	s := c.Primary("ns:" + keys[0])
+	s.Kill()
+	s.Restart()
+	serves := func() bool { return strings.Contains(s.Do("CLUSTER", "INFO"), "cluster_state:ok") }
+	require.False(t, serves(), "or the test shows nothing")
+	tries := 0
+	for begin := time.Now(); !serves() && time.Since(begin) < 10*time.Second; tries++ {
+		if seen, err := countKeys(store); err == nil && !serves() {
+			assert.Equal(t, n, seen)
+		}
+	}
+	t.Logf("%d tries", tries)
+}
+
+// While a slot moves, a key may be on its way from a server that is listed later to one that was listed before.
+func TestKeysWhileASlotMoves(t *testing.T) {
+	c := redistest.StartCluster(t)
+	store := open(t, start(t, redis.Config{URL: c.URL()}), "ns")
+	require.NoError(t, store.Set(ctx, "k", 1))
+	from := c.Primary("ns:k")
+	slot := from.Do("CLUSTER", "KEYSLOT", "ns:k")
+	for _, to := range c.Nodes {
+		if to == from || !to.IsPrimary() {
+			continue
+		}
+		for s, state := range map[*redistest.Server][]string{to: {"IMPORTING", from.Do("CLUSTER", "MYID")}, from: {"MIGRATING", to.Do("CLUSTER", "MYID")}} {
+			require.Equal(t, "OK", s.Do("CLUSTER", "SETSLOT", slot, state[0], state[1]))
+			_, err := countKeys(store)
+			assert.ErrorContains(t, err, "begin again", state[0])
+			assert.ErrorContains(t, store.Clear(ctx), "again and again", state[0])
+			require.Equal(t, "OK", s.Do("CLUSTER", "SETSLOT", slot, "STABLE"))
+			require.NoError(t, store.Set(ctx, "k", 1))
+		}
+	}
+	keys, err := countKeys(store)
+	require.NoError(t, err)
+	assert.Equal(t, 1, keys)
+}
