@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"errors"
 
 	"github.com/redis/rueidis"
 
@@ -21,7 +22,7 @@ func (s *store) Clear(ctx context.Context, below bool) error {
 	}
 	began := false
 	for range mostPasses {
-		whole, err := l.scan(ctx, pattern(s.prefix, below), func(physical []string) error {
+		err = l.scan(ctx, pattern(s.prefix, below), func(physical []string) error {
 			var ours []string
 			for _, p := range physical {
 				if path, _, ok := driver.Under(s.prefix, p); ok && (below || len(path) == 0) {
@@ -39,12 +40,12 @@ func (s *store) Clear(ctx context.Context, below bool) error {
 				})
 			return failed
 		})
-		switch {
-		case err != nil && began:
-			return driver.Unknown(err)
-		case err != nil || whole:
-			return err
+		if !errors.Is(err, errChanged) {
+			break
 		}
 	}
-	return driver.Unknown(driver.Reason(errChanged, "connections were lost, or slots of the Cluster moved, again and again"))
+	if err != nil && began {
+		err = driver.Unknown(err)
+	}
+	return err
 }

@@ -94,8 +94,8 @@
 // %, /, :, { and } are percent-encoded, so that no two pairs of namespace and key ever meet. A
 // value is its JSON text, which redis-cli shows; a counter is a plain integer. Operations that need
 // more than one command are Lua scripts. A user of the server's ACL needs, on its keys, the
-// commands GET, GETDEL, SET, DEL, EXISTS, PEXPIRE, PERSIST, PTTL, INCRBY, EVALSHA and EVAL, for Keys, Tree and Clear
-// also SCAN and UNLINK, in a Cluster CLUSTER NODES and CLUSTER INFO, and in general HELLO, PING and SCRIPT LOAD; SELECT if the URL names a database; CLUSTER SLOTS,
-// CLUSTER SHARDS and ASKING in a Cluster; INFO is not needed. A user of the Sentinels' own ACL needs HELLO, PING
-// and SENTINEL.
+// commands GET, GETDEL, SET, DEL, EXISTS, PEXPIRE, PERSIST, PTTL, INCRBY, EVALSHA and EVAL, and in general HELLO,
+// PING and SCRIPT LOAD; SELECT if the URL names a database; CLUSTER SLOTS, CLUSTER SHARDS and ASKING in a Cluster;
+// for Keys, Tree and Clear also SCAN and UNLINK, and CLUSTER NODES and CLUSTER INFO in a Cluster; INFO is not
+// needed. A user of the Sentinels' own ACL needs HELLO, PING and SENTINEL.
 package redis

@@ -106,7 +106,7 @@ func (l *link) unanswered(ctx context.Context, err error) error {
 		return driver.Reason(err, "the Cluster names no server for this key; try again later")
 	case ctx.Err() != nil:
 		err = l.ended(ctx, "the server did not answer")
-	case err == context.DeadlineExceeded: // of the client's handshake: no call has a deadline that it sees
+	case l.dials && err == context.DeadlineExceeded: // of a handshake: our own client sees no deadline of a call
 		return (&dialError{l.peer(), errTimedOut}).reason()
 	case l.life.Err() != nil:
 		err = driver.Reason(err, "the RedisKV was stopped before the answer came")

@@ -185,6 +185,33 @@ func TestNewFromClient(t *testing.T) {
 	assert.EqualError(t, err, "redis: NewFromClient needs a client, got nil")
 }
 
+// impatient is a client with a hook of the user's, which gives each command less time than the store does.
+type impatient struct{ rueidis.Client }
+
+func (c impatient) Do(ctx context.Context, cmd rueidis.Completed) rueidis.RedisResult {
+	ctx, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
+	defer cancel()
+	return c.Client.Do(ctx, cmd)
+}
+
+// The end of a context that we have not made says nothing of what has been sent.
+func TestHandedClientWithATimeoutOfItsOwn(t *testing.T) {
+	s := redistest.Start(t)
+	p := redistest.StartProxy(t, s.Addr)
+	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{p.Addr}, DisableRetry: true, DisableCache: true, AlwaysPipelining: true, PipelineMultiplex: -1})
+	require.NoError(t, err)
+	defer client.Close()
+	kv, err := redis.NewFromClient(impatient{client}, redis.Config{})
+	require.NoError(t, err)
+	store := open(t, kv, "ns")
+	require.NoError(t, failed(store.Incr(ctx, "n", 1)))
+	p.Set(redistest.Swallow)
+	_, err = store.Incr(ctx, "n", 1)
+	require.ErrorIs(t, err, adaptor.ErrStoreOperationFailed)
+	assert.True(t, adaptor.OutcomeUnknown(err), "%v", err)
+	require.Eventually(t, func() bool { return s.Do("GET", "ns:n") == "2" }, 5*time.Second, time.Millisecond)
+}
+
 // While a handed client can't connect, only the calls that find that out may be late.
 func TestNewFromClientEndsInTime(t *testing.T) {
 	p := redistest.StartProxy(t, redistest.Start(t).Addr)

@@ -40,7 +40,7 @@ func (l *limits) make() *limit {
 	})
 	t.release = func() {
 		if t.timer.Stop() { // it is not over, so nobody was left behind with it
-			t.Context = nil
+			t.Context = context.Background()
 			l.free.Put(t)
 		}
 	}

@@ -31,11 +31,20 @@ func (l *link) nodes(ctx context.Context) (nodes []node, slots slotMap, err erro
 		}
 		return nodes, nil, nil
 	}
-	m, err := l.do(ctx, l.client.B().ClusterSlots().Build())
-	if err != nil {
-		return nil, nil, err
+	for address, client := range clients { // the first one that is there
+		l.doMany(ctx, client, 1,
+			func(int) rueidis.Completed { return l.client.B().ClusterSlots().Build() },
+			func(_ int, m rueidis.RedisMessage, failed error) {
+				if err = failed; err == nil {
+					slots, err = newSlotMap(m, address)
+				}
+			})
+		var d *dialError
+		if !errors.As(err, &d) || ctx.Err() != nil {
+			break
+		}
 	}
-	if slots, err = newSlotMap(m); err != nil {
+	if err != nil {
 		return nil, nil, err
 	}
 	seen := map[string]bool{}
@@ -48,12 +57,12 @@ func (l *link) nodes(ctx context.Context) (nodes []node, slots slotMap, err erro
 		seen[s.address] = true
 		client, known := clients[s.address]
 		if !known {
-			return nil, nil, driver.Reason(errChanged, "a node of the Cluster at "+s.address+" is not known to the client yet")
+			return nil, nil, changed("a node of the Cluster at " + s.address + " is not known to the client yet; try again later")
 		}
 		nodes = append(nodes, node{client, s.address, s.id})
 	}
 	if covered != allSlots {
-		return nil, nil, driver.Reason(errChanged, "the Cluster names no server for some slots; try again later")
+		return nil, nil, changed("the Cluster names no server for some slots; try again later")
 	}
 	return nodes, slots, nil
 }
@@ -61,12 +70,12 @@ func (l *link) nodes(ctx context.Context) (nodes []node, slots slotMap, err erro
 // allSlots is how many slots a Cluster has.
 const allSlots = 16384
 
-// agrees reports whether a node of a Cluster has the slots that the map gives to it, by its own account, with
-// none on its way, and serves them. A primary that was replaced, and comes back without data, may
-// answer SCAN before it hears of that.
-func (l *link) agrees(ctx context.Context, n node, slots slotMap) (agrees bool, err error) {
+// disagrees is an error, around errChanged, unless a node of a Cluster has the slots that the map gives to it,
+// by its own account, with none on its way, and serves them. A primary that was replaced, and comes
+// back without data, may answer SCAN before it hears of that.
+func (l *link) disagrees(ctx context.Context, n node, slots slotMap) (err error) {
 	if slots == nil {
-		return true, nil
+		return nil
 	}
 	commands := []rueidis.Completed{l.client.B().ClusterNodes().Build(), l.client.B().ClusterInfo().Build()}
 	texts := make([]string, len(commands))
@@ -79,7 +88,18 @@ func (l *link) agrees(ctx context.Context, n node, slots slotMap) (agrees bool, 
 				err = errAnswer
 			}
 		})
-	return err == nil && slices.Equal(ownSlots(texts[0]), slots.of(n.id)) && strings.Contains(texts[1], "cluster_state:ok"), err
+	own := ownSlots(texts[0])
+	switch {
+	case err != nil:
+		return err
+	case len(own) > 0 && strings.HasPrefix(own[len(own)-1], "["):
+		return changed("a slot of the server at " + n.address + " is on its way to another one; try again later (redis-cli --cluster fix ends what was broken off)")
+	case !slices.Equal(own, slots.of(n.id)):
+		return changed("slots of the Cluster moved meanwhile; begin again")
+	case !strings.Contains(texts[1], "cluster_state:ok"):
+		return changed("the server at " + n.address + " does not serve its slots yet; try again later")
+	}
+	return nil
 }
 
 // ownSlots reads in the answer of CLUSTER NODES which slots a node has, and, in brackets, which are on their way.
@@ -101,8 +121,9 @@ type slotRange struct {
 	id, address string // of the primary
 }
 
-// newSlotMap reads the answer of CLUSTER SLOTS.
-func newSlotMap(m rueidis.RedisMessage) (slots slotMap, err error) {
+// newSlotMap reads the answer of CLUSTER SLOTS of the server at an address, whose host is that of nodes of which
+// it knows none.
+func newSlotMap(m rueidis.RedisMessage, address string) (slots slotMap, err error) {
 	ranges, err := m.ToArray()
 	if err != nil {
 		return nil, errAnswer
@@ -119,6 +140,9 @@ func newSlotMap(m rueidis.RedisMessage) (slots slotMap, err error) {
 		first, err1 := parts[0].AsInt64()
 		last, err2 := parts[1].AsInt64()
 		host, _ := primary[0].ToString()
+		if host == "" {
+			host, _, _ = net.SplitHostPort(address)
+		}
 		port, err3 := primary[1].AsInt64()
 		id, err4 := primary[2].ToString()
 		if cmp.Or(err1, err2, err3, err4) != nil {
@@ -128,6 +152,13 @@ func newSlotMap(m rueidis.RedisMessage) (slots slotMap, err error) {
 	}
 	slices.SortFunc(slots, func(a, b slotRange) int { return cmp.Compare(a.first, b.first) })
 	return slots, nil
+}
+
+// same reports whether both give the same slots to the same nodes. To another one, a node may have another address.
+func (s slotMap) same(other slotMap) bool {
+	return slices.EqualFunc(s, other, func(a, b slotRange) bool {
+		return a.first == b.first && a.last == b.last && a.id == b.id
+	})
 }
 
 // of is the slots of a primary, as CLUSTER NODES writes them.
@@ -144,4 +175,7 @@ func (s slotMap) of(id string) (slots []string) {
 	return slots
 }
 
+// errChanged: what was listed may not be all.
 var errChanged = errors.New("redis: not the same servers as before")
+
+func changed(text string) error { return driver.Reason(errChanged, text) }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
-	"slices"
 	"strings"
 
 	"github.com/redis/rueidis"
@@ -30,7 +29,7 @@ func (s *store) Keys(ctx context.Context, below bool, yield func(path []string, 
 	}
 	seen := newMemo()
 	goesOn := true
-	whole, err := l.scan(ctx, pattern(s.prefix, below), func(physical []string) error {
+	err = l.scan(ctx, pattern(s.prefix, below), func(physical []string) error {
 		for _, p := range physical {
 			path, key, ok := driver.Under(s.prefix, p)
 			if !ok || len(path) > 0 && !below || !seen.add(p) {
@@ -42,26 +41,21 @@ func (s *store) Keys(ctx context.Context, below bool, yield func(path []string, 
 		}
 		return nil
 	})
-	switch {
-	case !goesOn:
+	if !goesOn {
 		return nil
-	case err != nil:
-		return err
-	case !whole:
-		return driver.Reason(errChanged, "a connection was lost, or slots of the Cluster moved, while its keys were listed: begin again")
 	}
-	return nil
+	return err
 }
 
 // errEnough ends a scan.
 var errEnough = errors.New("redis: enough")
 
-// scan calls f with each page of the keys that match, of all nodes. It reports whether these are
-// whole: the servers were the same all the time.
-func (l *link) scan(ctx context.Context, pattern string, f func(physical []string) error) (whole bool, err error) {
+// scan calls f with each page of the keys that match, of all nodes. The error is around errChanged if the servers
+// were not the same all the time.
+func (l *link) scan(ctx context.Context, pattern string, f func(physical []string) error) error {
 	nodes, slots, err := l.nodes(ctx)
 	if err != nil {
-		return false, err
+		return err
 	}
 	for _, n := range nodes {
 		made := l.connections(n.address)
@@ -74,22 +68,25 @@ func (l *link) scan(ctx context.Context, pattern string, f func(physical []strin
 				page, err = l.page(ctx, n, cursor, pattern)
 			}
 			if err != nil {
-				return false, err
+				return err
 			}
 			if made.Load() != begun {
-				return false, nil
+				return changed("the connection to " + n.address + " was lost meanwhile; begin again")
 			}
 			if err := f(page.Elements); err != nil {
-				return false, err
+				return err
 			}
 			cursor = page.Cursor
 		}
-		if agrees, err := l.agrees(ctx, n, slots); err != nil || !agrees {
-			return false, err
+		if err := l.disagrees(ctx, n, slots); err != nil {
+			return err
 		}
 	}
 	_, now, err := l.nodes(ctx)
-	return slices.Equal(slots, now), err
+	if err == nil && !slots.same(now) {
+		err = changed("slots of the Cluster moved meanwhile; begin again")
+	}
+	return err
 }
 
 func (l *link) page(ctx context.Context, n node, cursor uint64, pattern string) (page rueidis.ScanEntry, err error) {

@@ -121,11 +121,11 @@ func beside(m measured, s store, op func() (n int)) result {
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		sets.record(stop, shuffled(min(m.entries/2, 100*thousand), 1), func(key string) { s.Set(key, standard, time.Hour) })
+		sets.record(stop, shuffled(max(1, min(m.entries/2, 100*thousand)), 1), func(key string) { s.Set(key, standard, time.Hour) })
 	})
 	time.Sleep(time.Until(deadline))
 	start, n := time.Now(), 0
-	for n == 0 || time.Since(start) < m.span {
+	for first := true; first || time.Since(start) < m.span; first = false {
 		n += op()
 	}
 	took := time.Since(start)

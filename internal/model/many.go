@@ -10,7 +10,8 @@ import (
 )
 
 // The methods that work on many keys. None is one atomic step: to each key it is what [Operation.At]
-// says, at a moment of its own between call and return.
+// says, at a moment of its own between call and return. (Clear on a Redis Cluster may delete a key twice, if it had to
+// begin again: what happens in between then looks wrong. It takes a connection lost meanwhile.)
 const (
 	GetMany Kind = Kinds + iota
 	SetMany
