@@ -242,7 +242,7 @@ var owners sync.Map
 // as nothing was written. One of ours is that of a load which all have left, and which
 // removes its note when it ends: it is replaced.
 func (t Typed[T]) lease(ctx context.Context, at loadKey, key, own string) (string, error) {
-	for {
+	for range mostTries {
 		placed, err := t.store.atomic.SetNX(ctx, key, []byte(own), leaseTTL)
 		if err != nil {
 			return "", nil
@@ -271,6 +271,7 @@ func (t Typed[T]) lease(ctx context.Context, at loadKey, key, own string) (strin
 			}
 		}
 	}
+	return "", nil
 }
 
 // settle replaces the note by text, or removes it if text is nil, and reports whether it

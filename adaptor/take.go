@@ -3,6 +3,7 @@ package adaptor
 import (
 	"bytes"
 	"context"
+	"errors"
 	"time"
 
 	"github.com/zelt-go/kv/adaptor/driver"
@@ -90,7 +91,7 @@ func decode[T any](s *KVStore, key string, text []byte, found bool, err error) (
 
 // getDel is driver.Taker's GetDel of a store without.
 func getDel(ctx context.Context, s driver.AtomicStore, key string) (value []byte, found bool, err error) {
-	for {
+	for range mostTries {
 		value, found, err = s.Get(ctx, key)
 		if err != nil || !found {
 			return nil, false, err
@@ -103,11 +104,12 @@ func getDel(ctx context.Context, s driver.AtomicStore, key string) (value []byte
 			return nil, false, err
 		}
 	}
+	return nil, false, errInBetween
 }
 
 // swap is driver.Taker's Swap of a store without.
 func swap(ctx context.Context, s driver.AtomicStore, key string, value []byte, ttl time.Duration) (old []byte, found bool, err error) {
-	for {
+	for range mostTries {
 		old, found, err = s.Get(ctx, key)
 		if err != nil {
 			return nil, false, err
@@ -125,4 +127,12 @@ func swap(ctx context.Context, s driver.AtomicStore, key string, value []byte, t
 			return nil, false, err
 		}
 	}
+	return nil, false, errInBetween
 }
+
+// mostTries is how often an operation of several steps begins anew because others were in between. Many
+// goroutines at one key need some of them; a backend whose methods contradict each other needs all.
+const mostTries = 10_000
+
+var errInBetween = driver.Reason(errors.New("kv: others in between"),
+	"others were in between, 10,000 times, or the backend contradicts itself: what SetNX finds, Get must find")

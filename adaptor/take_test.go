@@ -100,6 +100,34 @@ func TestTakeWithoutTakerEnds(t *testing.T) {
 	}
 }
 
+// contrary finds nothing, and takes nothing for missing.
+type contrary struct{ bareStore }
+
+func (contrary) OpenAtomic([]string) (driver.AtomicStore, error) { return contrary{}, nil }
+
+func (contrary) Get(context.Context, string) ([]byte, bool, error) { return nil, false, nil }
+
+func (contrary) SetNX(context.Context, string, []byte, time.Duration) (bool, error) {
+	return false, nil
+}
+
+// A backend that contradicts itself makes an error, and no loop without an end.
+func TestABackendThatContradictsItself(t *testing.T) {
+	s, err := adaptor.NewAtomic(contrary{}).Namespace("ns")
+	require.NoError(t, err)
+	h := adaptor.Of[int](s)
+	_, _, err = s.Swap(ctx, "k", 1)
+	assert.ErrorContains(t, err, "the backend contradicts itself")
+	_, err = h.SetNX(ctx, "k", 1)
+	assert.ErrorContains(t, err, "the backend contradicts itself")
+	value, found, err := h.GetOrLoad(ctx, "k", func(context.Context) (adaptor.Loaded[int], error) {
+		return adaptor.Loaded[int]{Value: 7}, nil
+	})
+	require.NoError(t, err)
+	assert.True(t, found)
+	assert.Equal(t, 7, value, "not stored, but loaded")
+}
+
 // What does not decode is out all the same, and nothing says that the write was not applied.
 func TestTakenButNotDecoded(t *testing.T) {
 	s := open(t, &backend{stored: []byte(`"secret"`)})

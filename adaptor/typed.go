@@ -196,7 +196,7 @@ func (t Typed[T]) Expire(ctx context.Context, key string, ttl time.Duration) (bo
 // put stores value at a missing key, with ttl. At an existing value it does nothing, or, if
 // replace is set, replaces it and keeps its deadline. It reports whether it stored.
 func (t Typed[T]) put(ctx context.Context, op, key string, value T, ttl time.Duration, replace bool) (bool, error) {
-	for {
+	for range mostTries {
 		old, found, err := t.store.peek(ctx, op, key)
 		if err != nil {
 			return false, err
@@ -224,6 +224,7 @@ func (t Typed[T]) put(ctx context.Context, op, key string, value T, ttl time.Dur
 		}
 		// Somebody was faster: look again.
 	}
+	return false, t.store.fail(op, key, errInBetween)
 }
 
 // peek returns what lies at key, a note as well.

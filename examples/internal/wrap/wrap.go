@@ -4,8 +4,10 @@
 package wrap
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/zelt-go/kv/adaptor"
@@ -45,12 +47,13 @@ var _ driver.AtomicStore = Store{}
 
 // Get implements [driver.Store].
 func (s Store) Get(ctx context.Context, key string) (value []byte, found bool, err error) {
-	return s.To.GetRaw(ctx, key)
+	value, found, err = s.To.GetRaw(ctx, key)
+	return unwrapped(value), found, err
 }
 
 // Set implements [driver.Store].
 func (s Store) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
-	return s.To.Set(ctx, key, json.RawMessage(value), option(ttl))
+	return s.To.Set(ctx, key, wrapped(value), option(ttl))
 }
 
 // Del implements [driver.Store].
@@ -84,17 +87,34 @@ func (s Store) Incr(ctx context.Context, key string, by int64, ttl time.Duration
 
 // SetNX implements [driver.AtomicStore].
 func (s Store) SetNX(ctx context.Context, key string, value []byte, ttl time.Duration) (bool, error) {
-	return s.To.SetNX(ctx, key, json.RawMessage(value), option(ttl))
+	return s.To.SetNX(ctx, key, wrapped(value), option(ttl))
 }
 
 // CompareAndSwap implements [driver.AtomicStore].
 func (s Store) CompareAndSwap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
-	return s.To.CompareAndSwap(ctx, key, json.RawMessage(old), json.RawMessage(new), option(ttl))
+	return s.To.CompareAndSwap(ctx, key, wrapped(old), wrapped(new), option(ttl))
 }
 
 // CompareAndDelete implements [driver.AtomicStore].
 func (s Store) CompareAndDelete(ctx context.Context, key string, old []byte) (bool, error) {
-	return s.To.CompareAndDelete(ctx, key, json.RawMessage(old))
+	return s.To.CompareAndDelete(ctx, key, wrapped(old))
+}
+
+// A note of the front's is a JSON text after a space, which a store that compacts its texts can't hold.
+const noteHead = `{"a note":`
+
+func wrapped(value []byte) json.RawMessage {
+	if note, is := bytes.CutPrefix(value, []byte(" ")); is {
+		return slices.Concat([]byte(noteHead), note, []byte("}"))
+	}
+	return value
+}
+
+func unwrapped(value []byte) []byte {
+	if note, is := bytes.CutPrefix(value, []byte(noteHead)); is {
+		return slices.Concat([]byte(" "), note[:len(note)-1])
+	}
+	return value
 }
 
 func option(ttl time.Duration) adaptor.Option {
