@@ -60,8 +60,11 @@ func recordSize(key int, v value) int {
 	if v.text == nil {
 		return header + roundUp(key) + unit
 	}
-	return roundUp(textAt(key) + len(v.text))
+	return sizeWith(key, len(v.text))
 }
+
+// sizeWith is the size of a record with a text of n bytes: one that has none lies inside it, too.
+func sizeWith(key, n int) int { return roundUp(textAt(key) + max(n, 1)) }
 
 // textAt is where a text begins: where the key ends, but not among the first 8 bytes, which are
 // read as a part of the key.
@@ -129,7 +132,7 @@ func (r *record) size() int {
 	if r.kind() == integer {
 		return header + roundUp(r.keyBytes()) + unit
 	}
-	return roundUp(textAt(r.keyBytes())+int(r.valueLen&lengths)) + int(r.keyLen/spare)*unit
+	return sizeWith(r.keyBytes(), int(r.valueLen&lengths)) + int(r.keyLen/spare)*unit
 }
 
 func (r *record) setDeadline(d int64) { atomic.StoreInt64(&r.deadline, d) }
