@@ -63,7 +63,7 @@ func TestModelsFindBugs(t *testing.T) {
 			output, failed := mutant.Test(t, m.file, m.old, m.new, m.run...)
 			assert.True(t, failed, "planted, and not found: %s\n%s", m.bug, output)
 			// "flaky": which shard a key is in, and so who frees it when, differs per store.
-			assert.Regexp(t, `not linearizable|\[rapid\] (failed|flaky)`, output)
+			assert.Regexp(t, `not linearizable|\[rapid\] (failed|flaky)|panic: `, output)
 		})
 	}
 }

@@ -138,7 +138,7 @@ func TestReadersFindBugs(t *testing.T) {
 		"a search ends in its home bucket":        {"view.go", "if tags < passed {\n\t\t\treturn nil, place{}\n\t\t}\n\t\tif i", "if true {\n\t\t\treturn nil, place{}\n\t\t}\n\t\tif i"},
 	} {
 		t.Run(bug, func(t *testing.T) {
-			output, failed := mutant.Test(t, m.file, m.old, m.new, "-run", "^(TestReadersSeeWhatIsThere|TestSlotsLeadToTheirRecords)$", "-count", "40", "-failfast", ".")
+			output, failed := mutant.Test(t, m.file, m.old, m.new, "-run", "^(TestReadersSeeWhatIsThere|TestSlotsLeadToTheirRecords)$", "-count", "200", "-failfast", ".")
 			assert.True(t, failed, "planted, and not found: %s\n%s", bug, output)
 		})
 	}
