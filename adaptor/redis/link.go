@@ -433,8 +433,8 @@ type connection struct {
 	made    atomic.Bool
 }
 
-// Read reads answers. If some calls are on their way it lets others run first, some answers come meanwhile, and
-// it need not sleep for them.
+// Read reads answers. If some calls are on their way it lets others run first: answers that come meanwhile
+// need not be slept for.
 func (c *connection) Read(b []byte) (int, error) {
 	c.link.yield(4, 8)
 	n, err := c.Conn.Read(b)
