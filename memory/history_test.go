@@ -28,7 +28,8 @@ func TestHistories(t *testing.T) {
 	for i := range uint64(*histories) {
 		store, err := openMemory().Namespace("history")
 		require.NoError(t, err)
-		history, failed, _ := model.Load{Goroutines: 8, Operations: 120, TTLs: model.Mixed, Seed: seed + i}.Record(store)
+		load := model.Load{Goroutines: 8, Operations: 120, TTLs: model.Mixed, Seed: seed + i, Rests: (seed+i)%2 == 0}
+		history, failed, _ := load.Record(store)
 		require.Zero(t, failed)
 		require.Equal(t, porcupine.Ok, model.Linearizable(history, time.Minute),
 			"not linearizable, or undecided: repeat with -history.seed=%d -histories=1", seed+i)

@@ -14,7 +14,7 @@ const yields = "w.shard.mu.Unlock()\n\ttime.Sleep(time.Nanosecond)\n\tw.shard.mu
 // The models find the bugs that hide best, planted one at a time.
 func TestModelsFindBugs(t *testing.T) {
 	t.Parallel()
-	histories := []string{"-run", "^TestHistories$", "-histories", "100", "."}
+	histories := []string{"-run", "^TestHistories$", "-histories", "1000", "."}
 	sequences := []string{"-run", "^TestSequences$", "-rapid.checks", "20000", "-rapid.nofailfile", "."}
 	for _, m := range []struct {
 		bug, file, old, new string

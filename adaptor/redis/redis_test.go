@@ -104,7 +104,7 @@ func TestHistories(t *testing.T) {
 		kv := start(t, redis.Config{URL: s.URL()})
 		for i := range uint64(*histories) {
 			store := open(t, kv, fmt.Sprint("history-", i))
-			history, failed, _ := model.Load{Goroutines: 8, Operations: 120, TTLs: model.Mixed, Seed: seed + i, Slack: slack}.Record(store)
+			history, failed, _ := model.Load{Goroutines: 8, Operations: 120, TTLs: model.Mixed, Seed: seed + i, Slack: slack, Rests: (seed+i)%2 == 0}.Record(store)
 			require.Zero(t, failed)
 			require.Equal(t, porcupine.Ok, model.Linearizable(history, time.Minute),
 				"not linearizable, or undecided: repeat with -history.seed=%d -histories=1", seed+i)

@@ -54,7 +54,7 @@ func TestTopologies(t *testing.T) {
 				kv := start(t, config)
 				for i := range *histories {
 					store := open(t, kv, fmt.Sprint("history-", i))
-					history, failures, _ := model.Load{Goroutines: 8, Operations: 120, TTLs: model.Mixed, Seed: rand.Uint64(), Slack: slack}.Record(store)
+					history, failures, _ := model.Load{Goroutines: 8, Operations: 120, TTLs: model.Mixed, Seed: rand.Uint64(), Slack: slack, Rests: i%2 == 0}.Record(store)
 					require.Zero(t, failures)
 					require.Equal(t, porcupine.Ok, model.Linearizable(history, time.Minute))
 				}

@@ -26,6 +26,11 @@ type Load struct {
 
 	// Pause is what a goroutine does before each operation; nil: it works for a moment.
 	Pause func(r *rand.Rand)
+
+	// Rests has all goroutines sleep together for some milliseconds now and then: otherwise
+	// a key is written so often that hardly an entry lives to its end. Who has slept is
+	// less often in another's way, so a history without is worth as much.
+	Rests bool
 }
 
 // Mixed are TTLs so short that everything meets everything.
@@ -43,6 +48,9 @@ func (l Load) Record(store *adaptor.AtomicKVStore) (history []porcupine.Operatio
 				_ = r.Uint64()
 			}
 		}
+	}
+	if l.Rests {
+		pause = resting(pause)
 	}
 	places := make([]adaptor.Place, 6)
 	for i := range places {
@@ -105,6 +113,21 @@ func (l Load) Record(store *adaptor.AtomicKVStore) (history []porcupine.Operatio
 		unknown += counts[g].unknown
 	}
 	return history, failed, unknown
+}
+
+// resting is pause, and at times sleep: one's sleep is everybody's.
+func resting(pause func(*rand.Rand)) func(*rand.Rand) {
+	var awake sync.RWMutex
+	return func(r *rand.Rand) {
+		if r.IntN(200) == 0 {
+			awake.Lock()
+			time.Sleep(time.Duration(r.Int64N(int64(4 * time.Millisecond))))
+			awake.Unlock()
+		}
+		awake.RLock()
+		pause(r)
+		awake.RUnlock()
+	}
 }
 
 // Linearizable reports whether each key's operations could have happened one after the other,
