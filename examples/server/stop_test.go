@@ -154,9 +154,12 @@ func TestStopLeavesNothing(t *testing.T) {
 		var out, log syncBuffer
 		ctx, cancel := context.WithCancel(t.Context())
 		exit := make(chan int)
-		var hits *Hits
+		var (
+			hits *Hits
+			live *Live
+		)
 		go func() {
-			exit <- run(ctx, []string{"--addr=127.0.0.1:0", "--drain=10ms"}, &out, &log, fx.Populate(&hits))
+			exit <- run(ctx, []string{"--addr=127.0.0.1:0", "--drain=10ms"}, &out, &log, fx.Populate(&hits, &live))
 		}()
 		var url string
 		require.Eventually(t, func() bool {
@@ -178,7 +181,7 @@ func TestStopLeavesNothing(t *testing.T) {
 				t.Error(err, got)
 			}
 		})
-		require.Eventually(t, func() bool { return strings.Contains(log.String(), "job began") }, patience, time.Millisecond)
+		require.Eventually(t, func() bool { return strings.Contains(log.String(), "job began") && len(live.streams) == 1 }, patience, time.Millisecond)
 		cancel()
 		require.Equal(t, exitOK, <-exit, log.String())
 		wg.Wait()
