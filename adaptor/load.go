@@ -79,7 +79,7 @@ func (p *LoadPanic) Unwrap() error {
 // ErrInvalidTTL, after the load has run; a bad option of the handle, before.
 //
 // When the store fails to store what was loaded, the value is returned all the same,
-// without an error: the next call loads again. When it fails to read, load is not called,
+// without an error: the next call loads again. [OnUnstored] hears of it. When the store fails to read, load is not called,
 // and that is the error, ErrInvalidValue too: a stored value that is no T stays.
 //
 // # A write during a load wins
@@ -96,7 +96,8 @@ func (p *LoadPanic) Unwrap() error {
 // That holds across processes as far as the store is one: a failover of Redis may lose
 // a Del that was acknowledged, and the note is there again. If the store refuses the
 // note (it is full, or read only), nothing is stored, but a caller may share a load that
-// began before its own Del. What took more than five minutes to load is not stored.
+// began before its own Del. What took more than five minutes to load is not stored, of which
+// [OnUnstored] hears too.
 //
 // # What others see
 //
@@ -170,6 +171,8 @@ func (t Typed[T]) await(ctx context.Context, key string, text []byte, load func(
 // errSettled is never seen by users.
 var errSettled = errors.New("kv: there is nothing to load")
 
+var errTooLong = driver.Reason(errors.New("kv: the load took too long"), "the load took more than 5 minutes, and what takes so long is not stored")
+
 var errOwnKey = driver.Reason(errors.New("kv: a load asks for its own key"), "a load asks for its own key")
 
 func (t Typed[T]) result(ctx context.Context, key string, call *flight.Call[[]byte]) ([]byte, error) {
@@ -193,7 +196,7 @@ func (t Typed[T]) fill(ctx context.Context, call *flight.Call[[]byte], at loadKe
 	own := newLease()
 	owners.Store(own, at)
 	defer owners.Delete(own)
-	note, err := t.lease(ctx, at, key, own)
+	note, refusal, err := t.lease(ctx, at, key, own)
 	if err == errSettled {
 		return nil, nil
 	}
@@ -210,24 +213,33 @@ func (t Typed[T]) fill(ctx context.Context, call *flight.Call[[]byte], at loadKe
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	began := time.Now()
 	loaded, err := load(ctx)
 	if err != nil {
 		return nil, err
 	}
 	text, ttl, err := t.textOf(key, loaded)
-	if err != nil || note == "" {
-		return text, err
+	if err != nil {
+		return nil, err
 	}
-	if !loaded.None || ttl != driver.NoTTL {
-		if stored, err = t.settle(ctx, key, note, text, ttl); err != nil {
-			return text, nil
-		}
+	stores := !loaded.None || ttl != driver.NoTTL
+	switch {
+	case !stores:
+		refusal = nil
+	case refusal == nil:
+		stored, refusal = t.settle(ctx, key, note, text, ttl)
 	}
-	if !stored { // was something written meanwhile?
+	if !stored && refusal == nil { // was something written meanwhile?
 		written, found, err := t.store.peek(context.WithoutCancel(ctx), opGetOrLoad, key)
 		if err == nil && settled(written, found) {
 			return written, nil
 		}
+		if stores && time.Since(began) >= leaseTTL {
+			refusal = errTooLong
+		}
+	}
+	if refusal != nil && t.unstored != nil {
+		t.unstored(ctx, t.store.fail(opGetOrLoad, key, refusal))
 	}
 	return text, nil
 }
@@ -235,27 +247,27 @@ func (t Typed[T]) fill(ctx context.Context, call *flight.Call[[]byte], at loadKe
 // owners has the notes of the loads that run in this process, and where they lie.
 var owners sync.Map
 
-// lease puts the note own at key, or takes over one that lies there, and returns it; "" if
-// the store does not take it. The error is errSettled if there is nothing to load.
+// lease puts the note own at key, or takes over one that lies there, and returns it; "", and
+// why, if the store does not take it. The error is errSettled if there is nothing to load.
 //
 // A note of another process is taken over as it is: either result may be stored, as long
 // as nothing was written. One of ours is that of a load which all have left, and which
 // removes its note when it ends: it is replaced.
-func (t Typed[T]) lease(ctx context.Context, at loadKey, key, own string) (string, error) {
+func (t Typed[T]) lease(ctx context.Context, at loadKey, key, own string) (note string, refusal, err error) {
 	for range mostTries {
 		placed, err := t.store.atomic.SetNX(ctx, key, []byte(own), leaseTTL)
 		if err != nil {
-			return "", nil
+			return "", err, nil
 		}
 		if placed {
-			return own, nil
+			return own, nil, nil
 		}
 		text, found, err := t.store.peek(ctx, opGetOrLoad, key)
 		switch {
 		case err != nil:
-			return "", err
+			return "", nil, err
 		case settled(text, found):
-			return "", errSettled
+			return "", nil, errSettled
 		case found:
 			note := string(text)
 			if owner, _ := owners.Load(note); owner == at {
@@ -264,14 +276,14 @@ func (t Typed[T]) lease(ctx context.Context, at loadKey, key, own string) (strin
 			// It may be gone by now; if not, it has all its time again.
 			taken, err := t.store.atomic.CompareAndSwap(ctx, key, text, []byte(note), leaseTTL)
 			if err != nil {
-				return "", nil
+				return "", err, nil
 			}
 			if taken {
-				return note, nil
+				return note, nil, nil
 			}
 		}
 	}
-	return "", nil
+	return "", errInBetween, nil
 }
 
 // settle replaces the note by text, or removes it if text is nil, and reports whether it

@@ -787,7 +787,20 @@ func TestTheNoteOfADeadProcess(t *testing.T) {
 		require.Len(t, shared.entries, 1)
 		time.Sleep(5*time.Minute - time.Second)
 
-		h := adaptor.Of[int](shared.process().store(t))
+		living, refusals := shared.process(), 1
+		living.fail = func(op string) error {
+			if op == "CompareAndSwap" && refusals > 0 {
+				refusals--
+				return io.EOF
+			}
+			return nil
+		}
+		told := 0
+		h := adaptor.Of[int](living.store(t), adaptor.OnUnstored(func(context.Context, error) { told++ }))
+		_, _, err = h.GetOrLoad(ctx, "k", slowly(0, 6))
+		require.NoError(t, err)
+		assert.Equal(t, 1, told, "the store did not let the note be taken over")
+
 		value, _, err := h.GetOrLoad(ctx, "k", slowly(time.Minute, 7))
 		require.NoError(t, err)
 		assert.Equal(t, 7, value)
@@ -795,17 +808,27 @@ func TestTheNoteOfADeadProcess(t *testing.T) {
 		require.NoError(t, err)
 		assert.True(t, found, "stored: the note has got all its time again")
 		assert.Equal(t, 7, value)
+		assert.Equal(t, 1, told)
 	})
 }
 
 func TestALoadThatTakesTooLongIsNotStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := openMemory(t, "ns")
-		h := adaptor.Of[int](s)
+		var unstored []error
+		h := adaptor.Of[int](s, adaptor.OnUnstored(func(_ context.Context, err error) { unstored = append(unstored, err) }))
 		value, _, err := h.GetOrLoad(ctx, "k", slowly(5*time.Minute, 7))
 		require.NoError(t, err)
 		assert.Equal(t, 7, value)
 		requireNothing(t, s, "k")
+		require.Len(t, unstored, 1)
+		assert.EqualError(t, unstored[0], `kv: GetOrLoad in namespace "ns": STORE_OPERATION_FAILED: the load took more than 5 minutes, and what takes so long is not stored`)
+
+		_, _, err = h.GetOrLoad(ctx, "k", slowly(5*time.Minute-time.Millisecond, 7))
+		require.NoError(t, err)
+		_, _, err = h.GetOrLoad(ctx, "k", refuse[int](t))
+		require.NoError(t, err)
+		assert.Len(t, unstored, 1, "stored")
 	})
 }
 
@@ -822,7 +845,12 @@ func TestAStoreThatFailsDuringALoad(t *testing.T) {
 				}
 				return nil
 			}
-			h := adaptor.Of[int](p.store(t))
+			var unstored []error
+			h := adaptor.Of[int](p.store(t), adaptor.OnUnstored(func(ctx context.Context, err error) {
+				assert.Equal(t, "of the caller", ctx.Value(contextKey{}))
+				unstored = append(unstored, err)
+			}))
+			ctx := context.WithValue(ctx, contextKey{}, "of the caller")
 			loads := 0
 			for range 2 {
 				value, found, err := h.GetOrLoad(ctx, "secret-key", func(context.Context) (adaptor.Loaded[int], error) {
@@ -839,8 +867,40 @@ func TestAStoreThatFailsDuringALoad(t *testing.T) {
 				assert.Equal(t, 7, value)
 			}
 			assert.Equal(t, wantLoads, loads, op)
+			if wantLoads < 2 { // the store took it, or it could not be read
+				assert.Empty(t, unstored, op)
+				return
+			}
+			require.Len(t, unstored, 2, op)
+			for _, err := range unstored {
+				assert.EqualError(t, err, `kv: GetOrLoad in namespace "ns": STORE_OPERATION_FAILED: an error of type *errors.errorString`)
+				assert.ErrorIs(t, err, planted)
+			}
 		})
 	}
+}
+
+// Nobody is told of what is not to be stored, or lost to a write.
+func TestWhatIsNotToBeStoredIsNotReported(t *testing.T) {
+	p := newShelf().process()
+	p.fail = func(op string) error {
+		if op == "SetNX" {
+			return io.EOF
+		}
+		return nil
+	}
+	tell := adaptor.OnUnstored(func(_ context.Context, err error) { t.Error(err) })
+	_, found, err := adaptor.Of[int](p.store(t), tell).GetOrLoad(ctx, "k", none[int])
+	require.NoError(t, err)
+	assert.False(t, found)
+
+	s := openMemory(t, "ns")
+	h := adaptor.Of[int](s, tell)
+	value, _, err := h.GetOrLoad(ctx, "k", func(ctx context.Context) (adaptor.Loaded[int], error) {
+		return adaptor.Loaded[int]{Value: 7}, s.Del(ctx, "k")
+	})
+	require.NoError(t, err)
+	assert.Equal(t, 7, value)
 }
 
 // When Expire can't tell whether it was a value that it has changed, it says so.

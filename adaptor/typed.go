@@ -17,10 +17,11 @@ import (
 // To a Typed, a key at which [Typed.GetOrLoad] has left a note (it is loading, or there
 // is none) is a missing key, in every method.
 type Typed[T any] struct {
-	store  *AtomicKVStore
-	ttl    Option
-	none   Option
-	jitter float64
+	store    *AtomicKVStore
+	ttl      Option
+	none     Option
+	jitter   float64
+	unstored func(context.Context, error)
 }
 
 // TypedOption is an option of [Of]: a plain value. The zero TypedOption does nothing; of
@@ -29,6 +30,7 @@ type TypedOption struct {
 	kind     typedOptionKind
 	ttl      Option
 	fraction float64
+	unstored func(context.Context, error)
 }
 
 type typedOptionKind uint8
@@ -38,6 +40,7 @@ const (
 	typedOptionTTL
 	typedOptionNoneTTL
 	typedOptionJitter
+	typedOptionUnstored
 )
 
 // DefaultTTL is the time to live of what a handle writes, where the call says neither
@@ -63,6 +66,18 @@ func Jitter(fraction float64) TypedOption {
 	return TypedOption{kind: typedOptionJitter, fraction: fraction}
 }
 
+// OnUnstored has report called when what [Typed.GetOrLoad] had loaded was not stored, because the
+// store refused it (it is full, read only, or cannot be reached) or the load took more than five
+// minutes: the callers get the value without an error, but the next one loads again. It is not
+// called when a write during the load has won. err is an ErrStoreOperationFailed that names the namespace, and no key and no
+// value; [OutcomeUnknown] tells whether it may be stored all the same. ctx has the values of the first caller's context. It is called once for each such
+// load, by several goroutines at once for several keys, and before the callers get their
+// value: it must be quick, and what it panics with reaches them as a loader's panic does. A
+// nil report is none.
+func OnUnstored(report func(ctx context.Context, err error)) TypedOption {
+	return TypedOption{kind: typedOptionUnstored, unstored: report}
+}
+
 // Of returns a handle on store, which may have others of the same T; handles of
 // different types on one namespace are a mistake, which kvmodule.Provide finds. What is
 // wrong with store or opts is an error of the calls that it concerns, and of
@@ -77,6 +92,8 @@ func Of[T any](store *AtomicKVStore, opts ...TypedOption) Typed[T] {
 			t.none = opt.ttl
 		case typedOptionJitter:
 			t.jitter = opt.fraction
+		case typedOptionUnstored:
+			t.unstored = opt.unstored
 		}
 	}
 	return t
