@@ -180,19 +180,25 @@ func (l *link) bound(ctx context.Context) (context.Context, context.CancelFunc) 
 func (l *link) call(ctx context.Context, cmd rueidis.Completed) (rueidis.RedisMessage, error) {
 	result, sent := l.send(ctx, cmd)
 	message, err := result.ToMessage()
-	var reply *rueidis.RedisError
-	switch {
-	case err == nil || rueidis.IsRedisNil(err):
+	if err == nil || rueidis.IsRedisNil(err) {
 		l.hear(true)
 		return message, nil
+	}
+	return message, l.failed(ctx, err, sent)
+}
+
+// failed is the error of a call as a driver returns it.
+func (l *link) failed(ctx context.Context, err error, sent bool) error {
+	var reply *rueidis.RedisError
+	switch {
 	case errors.As(err, &reply):
 		l.hear(true)
-		return message, refusal(reply)
+		return refusal(reply)
 	case !sent:
-		return message, err
+		return err
 	default:
 		l.hear(false)
-		return message, l.unanswered(ctx, err)
+		return l.unanswered(ctx, err)
 	}
 }
 
@@ -478,14 +484,21 @@ func (c *connection) done() {
 	}
 }
 
+func isNoScript(err error) bool {
+	if err == nil {
+		return false
+	}
+	var reply *rueidis.RedisError
+	return errors.As(err, &reply) && reply.IsNoScript()
+}
+
 // eval runs a script on a key: in one round trip, or in two if the server does not know it yet,
 // or any more.
 func (l *link) eval(ctx context.Context, s *script.Script, key string, args ...string) (rueidis.RedisMessage, error) {
 	ctx, cancel := l.bound(ctx)
 	defer cancel()
 	m, err := l.call(ctx, l.client.B().Evalsha().Sha1(s.SHA).Numkeys(1).Key(key).Arg(args...).Build())
-	var reply *rueidis.RedisError
-	if errors.As(err, &reply) && reply.IsNoScript() {
+	if isNoScript(err) {
 		return l.call(ctx, l.client.B().Eval().Script(s.Text).Numkeys(1).Key(key).Arg(args...).Build())
 	}
 	return m, err
