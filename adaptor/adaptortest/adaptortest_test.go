@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/zelt-go/kv/adaptor"
 	"github.com/zelt-go/kv/internal/mutant"
@@ -229,6 +231,34 @@ func TestFailuresExplain(t *testing.T) {
 	want := "did:      two lost SetNX, then GetRaw \"k\"\ngot:      \"third\"\npromised: \"first\""
 	if c.rule == "" || len(found) == 0 || found[0] != want {
 		t.Errorf("rule %q\n%s", c.rule, fmt.Sprint(found))
+	}
+}
+
+// On a clock of its own, a case that fails is repeated only if the machine was late.
+func TestCasesOnABusyMachine(t *testing.T) {
+	for _, late := range []time.Duration{0, 5 * time.Millisecond, 20 * time.Millisecond} {
+		for _, failing := range []int{0, 1, 2, 3, 4} {
+			synctest.Test(t, func(t *testing.T) {
+				runs := 0
+				c := testCase{run: func(c *check) {
+					runs++
+					c.pass(time.Second)
+					time.Sleep(late)
+					if runs <= failing {
+						c.fail("this", "that", "the other")
+					}
+				}}
+				k := clock{func(_ testing.TB, d time.Duration) { time.Sleep(d) }, 10 * time.Millisecond}
+				found := runCase(t, c, k, both(toyHarness(func() *toy { return newToy("") })))
+				repeats := 0
+				if late > k.margin {
+					repeats = min(failing, 2)
+				}
+				if want := failing > repeats; runs != 1+repeats || len(found) > 0 != want {
+					t.Errorf("%v late, %d runs that fail: %d runs, found %v", late, failing, runs, found)
+				}
+			})
+		}
 	}
 }
 
