@@ -79,8 +79,9 @@ func (p *LoadPanic) Unwrap() error {
 // ErrInvalidTTL, after the load has run; a bad option of the handle, before.
 //
 // When the store fails to store what was loaded, the value is returned all the same,
-// without an error: the next call loads again. [OnUnstored] hears of it. When the store fails to read, load is not called,
-// and that is the error, ErrInvalidValue too: a stored value that is no T stays.
+// without an error: the next call loads again. [OnUnstored] hears of it. When the store
+// fails to read, load is not called, and that is the error, ErrInvalidValue too: a stored
+// value that is no T stays.
 //
 // # A write during a load wins
 //
@@ -96,8 +97,8 @@ func (p *LoadPanic) Unwrap() error {
 // That holds across processes as far as the store is one: a failover of Redis may lose
 // a Del that was acknowledged, and the note is there again. If the store refuses the
 // note (it is full, or read only), nothing is stored, but a caller may share a load that
-// began before its own Del. What took more than five minutes to load is not stored, of which
-// [OnUnstored] hears too.
+// began before its own Del. What took more than five minutes to load is not stored;
+// [OnUnstored] hears of that too.
 //
 // # What others see
 //
@@ -171,7 +172,8 @@ func (t Typed[T]) await(ctx context.Context, key string, text []byte, load func(
 // errSettled is never seen by users.
 var errSettled = errors.New("kv: there is nothing to load")
 
-var errTooLong = driver.Reason(errors.New("kv: the load took too long"), "the load took more than 5 minutes, and what takes so long is not stored")
+var errTooLong = driver.Reason(errors.New("kv: the load took too long"),
+	"the load took more than 5 minutes, and what takes so long is not stored")
 
 var errOwnKey = driver.Reason(errors.New("kv: a load asks for its own key"), "a load asks for its own key")
 

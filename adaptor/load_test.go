@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/zelt-go/kv/adaptor"
 	"github.com/zelt-go/kv/adaptor/driver"
+	"github.com/zelt-go/kv/memory"
 )
 
 // In the tests of this file time is synctest's, whose bubbles also fail when a goroutine
@@ -878,6 +880,26 @@ func TestAStoreThatFailsDuringALoad(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What is too long for the store is told each time that it was loaded.
+func TestAValueThatTheStoreDoesNotTake(t *testing.T) {
+	kv, err := memory.New(memory.Config{MaxValueBytes: 100})
+	require.NoError(t, err)
+	s, err := kv.Namespace("ns")
+	require.NoError(t, err)
+	var unstored []error
+	h := adaptor.Of[string](s, adaptor.OnUnstored(func(_ context.Context, err error) { unstored = append(unstored, err) }))
+	for range 2 {
+		value, found, err := h.GetOrLoad(ctx, "k", slowly(0, strings.Repeat("x", 200)))
+		require.NoError(t, err)
+		assert.True(t, found)
+		assert.Len(t, value, 200)
+		requireNothing(t, s, "k")
+	}
+	require.Len(t, unstored, 2)
+	assert.ErrorIs(t, unstored[0], adaptor.ErrInvalidValue)
+	assert.ErrorContains(t, unstored[0], `kv: GetOrLoad in namespace "ns": INVALID_VALUE: the value is of 202 bytes`)
 }
 
 // Nobody is told of what is not to be stored, or lost to a write.

@@ -66,14 +66,16 @@ func Jitter(fraction float64) TypedOption {
 	return TypedOption{kind: typedOptionJitter, fraction: fraction}
 }
 
-// OnUnstored has report called when what [Typed.GetOrLoad] had loaded was not stored, because the
-// store refused it (it is full, read only, or cannot be reached) or the load took more than five
-// minutes: the callers get the value without an error, but the next one loads again. It is not
-// called when a write during the load has won. err is an ErrStoreOperationFailed that names the namespace, and no key and no
-// value; [OutcomeUnknown] tells whether it may be stored all the same. ctx has the values of the first caller's context. It is called once for each such
-// load, by several goroutines at once for several keys, and before the callers get their
-// value: it must be quick, and what it panics with reaches them as a loader's panic does. A
-// nil report is none.
+// OnUnstored has report called when what [Typed.GetOrLoad] had loaded was not stored, because
+// the store refused it (it is full, read only, cannot be reached) or the load took more
+// than five minutes: the callers get the value without an error, but the next one loads
+// again. It is not called when a write during the load has won.
+//
+// err names the namespace, but no key and no value. It is ErrStoreOperationFailed, and
+// [OutcomeUnknown] tells whether the value may be stored all the same; or ErrInvalidValue,
+// if the store takes no value like this (one that is too long). ctx is the loader's. report is called once for each such load, for several keys by several goroutines
+// at once, before the callers get their value: it must be quick, and what it panics with
+// reaches them as a loader's panic does. A nil report is none.
 func OnUnstored(report func(ctx context.Context, err error)) TypedOption {
 	return TypedOption{kind: typedOptionUnstored, unstored: report}
 }
