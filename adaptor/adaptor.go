@@ -2,6 +2,7 @@ package adaptor
 
 import (
 	"errors"
+	"reflect"
 
 	"github.com/zelt-go/kv/adaptor/driver"
 )
@@ -35,8 +36,15 @@ func New(backend driver.Opener) KVAdaptor {
 // NewAtomic makes an adaptor of a backend that has the atomic operations. With a
 // nil backend, every Namespace fails with ErrStoreOperationFailed.
 func NewAtomic(backend driver.AtomicOpener) AtomicKVAdaptor {
+	if backend != nil && !reflect.ValueOf(backend).Comparable() {
+		backend = &identified{backend}
+	}
 	return atomicRoot{backend}
 }
+
+// identified is a backend whose own value can't be compared: stores of one backend have to be told
+// from those of another.
+type identified struct{ driver.AtomicOpener }
 
 // WithoutAtomic returns an adaptor of the same stores, with the atomic operations
 // hidden. With a nil adaptor, every Namespace fails with ErrStoreOperationFailed.

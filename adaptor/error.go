@@ -71,7 +71,8 @@ func CodeOf(err error) Code {
 type Error struct {
 	Code Code
 	// Op is the method that failed, such as "Set"; "Get" for [Get], "Of" for [Of]; "Decode" where
-	// [GetDel] or [Swap] has worked, and what came out is not of its type.
+	// [GetDel] or [Swap] has worked, and what came out is not of its type; "Set of GetOrLoad" of
+	// what [OnUnstored] hears.
 	Op string
 	// Namespace is the path as it stands in a physical key: "sessions/admin". For
 	// Op "Namespace" it is the parent's, "" at the top.
@@ -166,6 +167,7 @@ const (
 	opCompareAndDelete = "CompareAndDelete"
 	opOf               = "Of"
 	opGetOrLoad        = "GetOrLoad"
+	opUnstored         = "Set of GetOrLoad"
 	opGetDel           = "GetDel"
 	opSwap             = "Swap"
 	opPersist          = "Persist"

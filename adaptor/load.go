@@ -14,14 +14,13 @@ import (
 	"github.com/zelt-go/kv/adaptor/driver"
 	"github.com/zelt-go/kv/internal/codec"
 	"github.com/zelt-go/kv/internal/flight"
-	"github.com/zelt-go/kv/internal/place"
 )
 
 const (
-	// leaseTTL is how long a load may take, and how long the note of a process that died
-	// stays. The note of a dead process harms nobody: the next load takes it over.
+	// leaseTTL is how long the note of a process that died stays. It harms nobody: the next
+	// load takes it over.
 	leaseTTL = 5 * time.Minute
-	// storeTimeout ends the storing of a result, which nobody's context does.
+	// storeTimeout ends what is done at the store when all may have left: no context of theirs does.
 	storeTimeout = 5 * time.Second
 )
 
@@ -65,7 +64,9 @@ func (p *LoadPanic) Unwrap() error {
 // load gets a context with the values of the first caller's. It ends when the last caller
 // has left, and not with any one's context or deadline: who has no time left leaves, with
 // ErrStoreOperationFailed around the error of its own context, and the others get the
-// value. A load may not ask for its own key: that is ErrStoreOperationFailed.
+// value. A load may not ask for its own key, nor for one whose load waits for it: that is
+// ErrStoreOperationFailed, as long as it asks with its own context, and waits for ever
+// otherwise.
 //
 // The error of load is returned to all callers as it is, and nothing is stored. So is a
 // panic, as a [*LoadPanic], and runtime.Goexit. When all have left before, nobody learns of
@@ -97,15 +98,14 @@ func (p *LoadPanic) Unwrap() error {
 // That holds across processes as far as the store is one: a failover of Redis may lose
 // a Del that was acknowledged, and the note is there again. If the store refuses the
 // note (it is full, or read only), nothing is stored, but a caller may share a load that
-// began before its own Del. What took more than five minutes to load is not stored;
-// [OnUnstored] hears of that too.
+// began before its own Del.
 //
 // # What others see
 //
 // A note is a missing key to all methods of [Typed], to [Get] and to all that returns a
 // value: GetRaw, GetMany, GetDel and Swap. The other methods of a plain store see an entry,
-// with a time to live of its own: Has, TTL, Expire, Persist, SetNX and Incr are not for keys
-// that are loaded, and Keys lists it. Another program sees text that
+// with a time to live of its own: Has, TTL, Expire, Persist, SetNX, Incr, and Set and SetMany
+// with WithKeepTTL, are not for keys that are loaded, and Keys lists it. Another program sees text that
 // begins with a space, a quote and "kv:", and should take it for a missing key.
 func (t Typed[T]) GetOrLoad(ctx context.Context, key string, load func(ctx context.Context) (Loaded[T], error)) (value T, found bool, err error) {
 	text, found, err := t.store.peek(ctx, opGetOrLoad, key)
@@ -137,21 +137,22 @@ func (t Typed[T]) await(ctx context.Context, key string, text []byte, load func(
 		return nil, err
 	}
 	key = strings.Clone(key) // a load may outlive its first caller
-	at := loadKey{place.Identity(t.store.opener), driver.Key(t.store.path, key)}
-	var doubted *flight.Call[[]byte]
+	at := loadKey{t.store.opener, driver.Key(t.store.path, key)}
+	var doubted *flight.Call[loadKey, []byte]
 	for {
-		call, err := loads.Join(ctx, at, func(c *flight.Call[[]byte], lease string) flight.Admission {
+		lies := leaseOf(string(text))
+		call, err := loads.Join(ctx, at, func(c *flight.Call[loadKey, []byte], lease string) flight.Admission {
 			switch {
 			case lease == "": // it has not begun to load
 				return flight.Enter
-			case lease == string(text): // nothing was written since
+			case lease == lies: // nothing was written since
 				return flight.Enter
 			case c == doubted: // its note was there before text was read, and is gone
 				return flight.Replace
 			}
 			doubted = c
 			return flight.LookAgain
-		}, func(ctx context.Context, c *flight.Call[[]byte]) ([]byte, error) {
+		}, func(ctx context.Context, c *flight.Call[loadKey, []byte]) ([]byte, error) {
 			return t.fill(ctx, c, at, key, load)
 		})
 		if err != nil {
@@ -172,12 +173,10 @@ func (t Typed[T]) await(ctx context.Context, key string, text []byte, load func(
 // errSettled is never seen by users.
 var errSettled = errors.New("kv: there is nothing to load")
 
-var errTooLong = driver.Reason(errors.New("kv: the load took too long"),
-	"the load took more than 5 minutes, and what takes so long is not stored")
+var errOwnKey = driver.Reason(errors.New("kv: a load asks for its own key"),
+	"a load asks for its own key, or for one whose load waits for it: that would never end")
 
-var errOwnKey = driver.Reason(errors.New("kv: a load asks for its own key"), "a load asks for its own key")
-
-func (t Typed[T]) result(ctx context.Context, key string, call *flight.Call[[]byte]) ([]byte, error) {
+func (t Typed[T]) result(ctx context.Context, key string, call *flight.Call[loadKey, []byte]) ([]byte, error) {
 	if !call.Wait(ctx) {
 		return nil, t.store.fail(opGetOrLoad, key, ctx.Err())
 	}
@@ -194,7 +193,7 @@ func (t Typed[T]) result(ctx context.Context, key string, call *flight.Call[[]by
 // fill loads key and stores the result; it returns a text that is settled, or nil if there
 // was nothing to load any more: then each caller has to look itself, since what fill has
 // seen may be gone by the time a caller joins.
-func (t Typed[T]) fill(ctx context.Context, call *flight.Call[[]byte], at loadKey, key string, load func(context.Context) (Loaded[T], error)) ([]byte, error) {
+func (t Typed[T]) fill(ctx context.Context, call *flight.Call[loadKey, []byte], at loadKey, key string, load func(context.Context) (Loaded[T], error)) ([]byte, error) {
 	own := newLease()
 	owners.Store(own, at)
 	defer owners.Delete(own)
@@ -207,15 +206,19 @@ func (t Typed[T]) fill(ctx context.Context, call *flight.Call[[]byte], at loadKe
 	}
 	stored := false
 	defer func() {
-		if !stored && note == own {
-			_, _ = t.settle(ctx, key, note, nil, driver.NoTTL)
+		if !stored && note == own { // and nobody shares it
+			ctx, cancel := outlive(ctx)
+			defer cancel()
+			_, _ = t.store.atomic.CompareAndDelete(ctx, key, []byte(own))
 		}
 	}()
-	call.SetTag(note)
+	call.SetTag(leaseOf(note))
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	began := time.Now()
+	if note != "" {
+		defer t.renewing(ctx, key, note)()
+	}
 	loaded, err := load(ctx)
 	if err != nil {
 		return nil, err
@@ -224,44 +227,54 @@ func (t Typed[T]) fill(ctx context.Context, call *flight.Call[[]byte], at loadKe
 	if err != nil {
 		return nil, err
 	}
-	stores := !loaded.None || ttl != driver.NoTTL
-	switch {
-	case !stores:
-		refusal = nil
-	case refusal == nil:
-		stored, refusal = t.settle(ctx, key, note, text, ttl)
+	if loaded.None && ttl == driver.NoTTL {
+		refusal = nil // there is nothing to store
+	} else if note != "" {
+		if stored, err = t.settle(ctx, key, note, text, ttl); stored || err != nil {
+			refusal = err
+		}
 	}
-	if !stored && refusal == nil { // was something written meanwhile?
-		written, found, err := t.store.peek(context.WithoutCancel(ctx), opGetOrLoad, key)
+	if stored {
+		return text, nil
+	}
+	if refusal == nil || driver.IsUnknown(refusal) { // was something written meanwhile?
+		ctx, cancel := outlive(ctx)
+		defer cancel()
+		written, found, err := t.store.peek(ctx, opGetOrLoad, key)
 		if err == nil && settled(written, found) {
 			return written, nil
 		}
-		if stores && time.Since(began) >= leaseTTL {
-			refusal = errTooLong
-		}
 	}
 	if refusal != nil && t.unstored != nil {
-		t.unstored(ctx, t.store.fail(opGetOrLoad, key, refusal))
+		t.unstored(ctx, t.store.fail(opUnstored, key, refusal))
 	}
 	return text, nil
+}
+
+// outlive returns a context for what is done at the store when all may have left.
+func outlive(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 }
 
 // owners has the notes of the loads that run in this process, and where they lie.
 var owners sync.Map
 
-// lease puts the note own at key, or takes over one that lies there, and returns it; "", and
-// why, if the store does not take it. The error is errSettled if there is nothing to load.
+// lease puts the note own at key, or takes over one that lies there, and returns it. The
+// refusal is the store's, which does not take it: then the note is "", or, if it may lie
+// there all the same, the note. The error is errSettled if there is nothing to load.
 //
-// A note of another process is taken over as it is: either result may be stored, as long
-// as nothing was written. One of ours is that of a load which all have left, and which
-// removes its note when it ends: it is replaced.
+// A note of another process is shared: either result may be stored, as long as nothing
+// was written. So is one that is shared already. Another one of ours is that of a load
+// which all have left, and which removes its note when it ends: it is replaced.
 func (t Typed[T]) lease(ctx context.Context, at loadKey, key, own string) (note string, refusal, err error) {
 	for range mostTries {
 		placed, err := t.store.atomic.SetNX(ctx, key, []byte(own), leaseTTL)
-		if err != nil {
+		switch {
+		case driver.IsUnknown(err):
+			return own, err, nil
+		case err != nil:
 			return "", err, nil
-		}
-		if placed {
+		case placed:
 			return own, nil, nil
 		}
 		text, found, err := t.store.peek(ctx, opGetOrLoad, key)
@@ -271,16 +284,18 @@ func (t Typed[T]) lease(ctx context.Context, at loadKey, key, own string) (note 
 		case settled(text, found):
 			return "", nil, errSettled
 		case found:
-			note := string(text)
-			if owner, _ := owners.Load(note); owner == at {
+			note := shared(string(text))
+			if owner, _ := owners.Load(string(text)); owner == at {
 				note = own
 			}
 			// It may be gone by now; if not, it has all its time again.
 			taken, err := t.store.atomic.CompareAndSwap(ctx, key, text, []byte(note), leaseTTL)
-			if err != nil {
+			switch {
+			case driver.IsUnknown(err):
+				return note, err, nil
+			case err != nil:
 				return "", err, nil
-			}
-			if taken {
+			case taken:
 				return note, nil, nil
 			}
 		}
@@ -288,15 +303,47 @@ func (t Typed[T]) lease(ctx context.Context, at loadKey, key, own string) (note 
 	return "", errInBetween, nil
 }
 
-// settle replaces the note by text, or removes it if text is nil, and reports whether it
-// was there. It goes on when all have left.
-func (t Typed[T]) settle(ctx context.Context, key, lease string, text []byte, ttl time.Duration) (bool, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+// settle replaces the note, which somebody may share by now, by text, or by itself if text is nil,
+// and reports whether it was there. It goes on when all have left.
+func (t Typed[T]) settle(ctx context.Context, key, note string, text []byte, ttl time.Duration) (bool, error) {
+	ctx, cancel := outlive(ctx)
 	defer cancel()
-	if text == nil {
-		return t.store.atomic.CompareAndDelete(ctx, key, []byte(lease))
+	for _, note := range slices.Compact([]string{note, shared(note)}) {
+		next := slices.Clone(text)
+		if text == nil {
+			next = []byte(note)
+		}
+		done, err := t.store.atomic.CompareAndSwap(ctx, key, []byte(note), next, ttl)
+		if done || err != nil {
+			return done, err
+		}
 	}
-	return t.store.atomic.CompareAndSwap(ctx, key, []byte(lease), slices.Clone(text), ttl)
+	return false, nil
+}
+
+// renewing gives the note its time again and again, until what it returns is called.
+func (t Typed[T]) renewing(ctx context.Context, key, note string) (stop func()) {
+	var (
+		mu      sync.Mutex
+		timer   *time.Timer
+		stopped bool
+	)
+	mu.Lock()
+	defer mu.Unlock()
+	timer = time.AfterFunc(leaseTTL/2, func() {
+		renewed, err := t.settle(ctx, key, note, nil, leaseTTL)
+		mu.Lock()
+		defer mu.Unlock()
+		if !stopped && (renewed || err != nil) { // else something was written
+			timer.Reset(leaseTTL / 2)
+		}
+	})
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		stopped = true
+		timer.Stop()
+	}
 }
 
 // textOf returns what is stored for loaded, and for how long.

@@ -328,7 +328,66 @@ func TestALoadMustNotAskForItsOwnKey(t *testing.T) {
 			})
 			return adaptor.Loaded[int]{Value: value}, err
 		})
-		assert.EqualError(t, err, `kv: GetOrLoad in namespace "ns": STORE_OPERATION_FAILED: a load asks for its own key`)
+		assert.EqualError(t, err, ownKey)
+		_, _, err = h.GetOrLoad(ctx, "secret-key", func(ctx context.Context) (adaptor.Loaded[int], error) {
+			assert.NoError(t, h.Del(ctx, "secret-key")) // a new load may begin now, but not from here
+			value, _, err := h.GetOrLoad(ctx, "secret-key", refuse[int](t))
+			return adaptor.Loaded[int]{Value: value}, err
+		})
+		assert.EqualError(t, err, ownKey)
+	})
+}
+
+const ownKey = `kv: GetOrLoad in namespace "ns": STORE_OPERATION_FAILED: a load asks for its own key, or for one whose load waits for it: that would never end`
+
+// Of loads that ask for each other's keys, the one that closes the circle gets an error; nobody hangs.
+func TestLoadsMustNotWaitForEachOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := adaptor.Of[int](openMemory(t, "ns"))
+		var refused atomic.Int64
+		together(3, func(i int) {
+			_, _, err := h.GetOrLoad(ctx, fmt.Sprint(i), func(ctx context.Context) (adaptor.Loaded[int], error) {
+				time.Sleep(time.Second)
+				value, _, err := h.GetOrLoad(ctx, fmt.Sprint((i+1)%3), refuse[int](t))
+				if err != nil && err.Error() == ownKey {
+					refused.Add(1)
+				}
+				return adaptor.Loaded[int]{Value: value}, err
+			})
+			assert.EqualError(t, err, ownKey)
+		})
+		assert.EqualValues(t, 3, refused.Load(), "the error of a load is that of those who wait for it")
+		value, _, err := h.GetOrLoad(ctx, "0", slowly(0, 7))
+		require.NoError(t, err)
+		assert.Equal(t, 7, value)
+	})
+}
+
+// Loads may ask for other keys, several at once, which others load or ask for too.
+func TestLoadsWithinLoads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := adaptor.Of[int](openMemory(t, "ns"))
+		var loads atomic.Int64
+		var load func(key int) func(context.Context) (adaptor.Loaded[int], error)
+		ask := func(ctx context.Context, key int) int {
+			value, _, err := h.GetOrLoad(ctx, fmt.Sprint(key), load(key))
+			assert.NoError(t, err)
+			return value
+		}
+		load = func(key int) func(context.Context) (adaptor.Loaded[int], error) { // Fibonacci's
+			return func(ctx context.Context) (adaptor.Loaded[int], error) {
+				loads.Add(1)
+				time.Sleep(time.Second)
+				if key < 2 {
+					return adaptor.Loaded[int]{Value: key}, nil
+				}
+				var parts [3]int
+				together(3, func(i int) { parts[i] = ask(ctx, key-1-i/2) }) // one of them twice
+				return adaptor.Loaded[int]{Value: parts[0] + parts[2]}, nil
+			}
+		}
+		together(10, func(i int) { assert.Equal(t, 6765, ask(ctx, 20)) })
+		assert.EqualValues(t, 21, loads.Load())
 	})
 }
 
@@ -814,26 +873,6 @@ func TestTheNoteOfADeadProcess(t *testing.T) {
 	})
 }
 
-func TestALoadThatTakesTooLongIsNotStored(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := openMemory(t, "ns")
-		var unstored []error
-		h := adaptor.Of[int](s, adaptor.OnUnstored(func(_ context.Context, err error) { unstored = append(unstored, err) }))
-		value, _, err := h.GetOrLoad(ctx, "k", slowly(5*time.Minute, 7))
-		require.NoError(t, err)
-		assert.Equal(t, 7, value)
-		requireNothing(t, s, "k")
-		require.Len(t, unstored, 1)
-		assert.EqualError(t, unstored[0], `kv: GetOrLoad in namespace "ns": STORE_OPERATION_FAILED: the load took more than 5 minutes, and what takes so long is not stored`)
-
-		_, _, err = h.GetOrLoad(ctx, "k", slowly(5*time.Minute-time.Millisecond, 7))
-		require.NoError(t, err)
-		_, _, err = h.GetOrLoad(ctx, "k", refuse[int](t))
-		require.NoError(t, err)
-		assert.Len(t, unstored, 1, "stored")
-	})
-}
-
 // A store that does not take what was loaded costs the next caller a load, and no more. One
 // that can't be read is an error, without a load.
 func TestAStoreThatFailsDuringALoad(t *testing.T) {
@@ -875,8 +914,9 @@ func TestAStoreThatFailsDuringALoad(t *testing.T) {
 			}
 			require.Len(t, unstored, 2, op)
 			for _, err := range unstored {
-				assert.EqualError(t, err, `kv: GetOrLoad in namespace "ns": STORE_OPERATION_FAILED: an error of type *errors.errorString`)
+				assert.EqualError(t, err, `kv: Set of GetOrLoad in namespace "ns": STORE_OPERATION_FAILED: an error of type *errors.errorString`)
 				assert.ErrorIs(t, err, planted)
+				assert.False(t, adaptor.OutcomeUnknown(err))
 			}
 		})
 	}
@@ -899,7 +939,7 @@ func TestAValueThatTheStoreDoesNotTake(t *testing.T) {
 	}
 	require.Len(t, unstored, 2)
 	assert.ErrorIs(t, unstored[0], adaptor.ErrInvalidValue)
-	assert.ErrorContains(t, unstored[0], `kv: GetOrLoad in namespace "ns": INVALID_VALUE: the value is of 202 bytes`)
+	assert.ErrorContains(t, unstored[0], `kv: Set of GetOrLoad in namespace "ns": INVALID_VALUE: the value is of 202 bytes`)
 }
 
 // Nobody is told of what is not to be stored, or lost to a write.
@@ -923,23 +963,6 @@ func TestWhatIsNotToBeStoredIsNotReported(t *testing.T) {
 	})
 	require.NoError(t, err)
 	assert.Equal(t, 7, value)
-}
-
-// When Expire can't tell whether it was a value that it has changed, it says so.
-func TestExpireThatCannotLook(t *testing.T) {
-	p := newShelf().process()
-	p.fail = func(op string) error {
-		if op == "Get" {
-			return io.EOF
-		}
-		return nil
-	}
-	h := adaptor.Of[int](p.store(t))
-	require.NoError(t, h.Set(ctx, "k", 1))
-	found, err := h.Expire(ctx, "k", time.Hour)
-	assert.ErrorIs(t, err, io.EOF)
-	assert.True(t, adaptor.OutcomeUnknown(err))
-	assert.False(t, found)
 }
 
 // What returns a value returns no note.

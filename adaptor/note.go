@@ -1,6 +1,9 @@
 package adaptor
 
-import "crypto/rand"
+import (
+	"crypto/rand"
+	"strings"
+)
 
 // A note lies at a key that has no value, and says why: GetOrLoad is loading one, or has
 // found that there is none. It lies where the value would, so that whatever is written
@@ -14,6 +17,22 @@ const (
 
 // newLease returns a note that a load has begun: no two are equal.
 func newLease() string { return notePrefix + "load " + rand.Text() + `"` }
+
+const sharedEnd = ` shared"`
+
+// shared returns the note of a load that is not the only one to rely on it any more: who put it
+// there does not remove it, though the load fails.
+func shared(note string) string {
+	return strings.TrimSuffix(leaseOf(note), `"`) + sharedEnd
+}
+
+// leaseOf returns the note as it was before it was shared.
+func leaseOf(note string) string {
+	if lease, is := strings.CutSuffix(note, sharedEnd); is {
+		return lease + `"`
+	}
+	return note
+}
 
 func isNote(text []byte) bool {
 	return len(text) > len(notePrefix) && text[0] == ' ' && string(text[:len(notePrefix)]) == notePrefix

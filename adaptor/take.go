@@ -56,10 +56,16 @@ func (s *AtomicKVStore) Swap(ctx context.Context, key string, value any, opts ..
 	if err != nil {
 		return nil, false, p.fail(opSwap, key, err)
 	}
-	if isNote(old) {
-		return nil, false, nil
+	if !isNote(old) {
+		return old, found, nil
 	}
-	return old, found, nil
+	if ttl == driver.KeepTTL { // the note's: a new entry has none
+		_, err = s.atomic.CompareAndSwap(ctx, key, bytes.Clone(text), bytes.Clone(text), driver.NoTTL)
+		if err != nil {
+			return nil, false, p.fail(opSwap, key, driver.Unknown(err)) // it was stored
+		}
+	}
+	return nil, false, nil
 }
 
 // GetDel is the method GetDel with the value decoded into a fresh T, as [Get] does. A value that

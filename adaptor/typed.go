@@ -3,6 +3,7 @@ package adaptor
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/zelt-go/kv/adaptor/driver"
@@ -67,9 +68,9 @@ func Jitter(fraction float64) TypedOption {
 }
 
 // OnUnstored has report called when what [Typed.GetOrLoad] had loaded was not stored, because
-// the store refused it (it is full, read only, cannot be reached) or the load took more
-// than five minutes: the callers get the value without an error, but the next one loads
-// again. It is not called when a write during the load has won.
+// the store refused it (it is full, read only, cannot be reached): the callers get the value
+// without an error, but the next one loads again. It is not called when a write during the
+// load has won.
 //
 // err names the namespace, but no key and no value. It is ErrStoreOperationFailed, and
 // [OutcomeUnknown] tells whether the value may be stored all the same; or ErrInvalidValue,
@@ -194,22 +195,25 @@ func (t Typed[T]) Has(ctx context.Context, key string) (bool, error) {
 // one; it reads the value. A ttl that is not positive is ErrInvalidTTL; it is rounded up
 // to whole milliseconds.
 func (t Typed[T]) Expire(ctx context.Context, key string, ttl time.Duration) (bool, error) {
-	found, err := t.store.Expire(ctx, key, ttl)
-	if err != nil || !found {
+	ttl, err := t.store.plain().writeTTL(opExpire, key, []Option{WithTTL(ttl)}, false)
+	if err != nil {
 		return false, err
 	}
-	// Was that a note? Only now it is sure that none lives on with our ttl.
-	text, _, err := t.store.store.Get(ctx, key)
-	if err == nil && isNote(text) {
-		found = false
-		if t.store.atomic != nil {
-			_, err = t.store.atomic.CompareAndDelete(ctx, key, text)
+	for range mostTries {
+		text, found, err := t.store.peek(ctx, opExpire, key)
+		if err != nil || !found || isNote(text) {
+			return false, err
+		}
+		// Only if it is this very value still, and no note.
+		done, err := t.store.atomic.CompareAndSwap(ctx, key, text, slices.Clone(text), ttl)
+		if err != nil {
+			return false, t.store.fail(opExpire, key, err)
+		}
+		if done {
+			return true, nil
 		}
 	}
-	if err != nil {
-		return false, t.store.fail(opExpire, key, driver.Unknown(err)) // it may have been a value
-	}
-	return found, nil
+	return false, t.store.fail(opExpire, key, errInBetween)
 }
 
 // put stores value at a missing key, with ttl. At an existing value it does nothing, or, if

@@ -232,11 +232,16 @@ func TestFailoverOfSentinel(t *testing.T) {
 	primaryBreaks(t, store, sentinelOutage, isKilled, w.Primary, w.WaitUntilWhole)
 	primaryBreaks(t, store, sentinelOutage, hangs, w.Primary, w.WaitUntilWhole)
 	t.Run("a replica is promoted by hand", func(t *testing.T) {
+		w.WaitUntilAgreed()
+		// Within failover-timeout a replica has to say that it is promoted, for which it is asked once a second.
+		for _, s := range w.Sentinels {
+			require.Equal(t, "OK", s.Do("SENTINEL", "SET", "primary", "failover-timeout", "5000"))
+			defer s.Do("SENTINEL", "SET", "primary", "failover-timeout", "1000")
+		}
 		c := count(store, short)
 		c.goesOn(t, 1000)
 		before := w.Primary()
 		again(t, func() bool { return w.Primary() != before }, func() {
-			// A replica has failover-timeout, 1 s, to say that it is promoted; the Sentinel asks it once a second.
 			answer := w.Sentinels[0].Do("SENTINEL", "FAILOVER", "primary")
 			require.Regexp(t, "^(OK|.*INPROG.*|.*NOGOODSLAVE.*)$", answer)
 		})

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"runtime/debug"
+	"slices"
 	"sync"
 )
 
@@ -16,17 +17,20 @@ import (
 // zero Group is ready. A key leaves nothing behind when its call ends.
 type Group[K comparable, V any] struct {
 	mu    sync.Mutex
-	calls map[K]*Call[V]
+	calls map[K]*Call[K, V]
 }
 
 // Call is one run of a function, on a context of its own: it has the values of the
 // context that it was started with, and ends when the last who waits has left.
-type Call[V any] struct {
-	*node
-	mu      *sync.Mutex // the group's; guards the next three
+type Call[K comparable, V any] struct {
+	group *Group[K, V]
+	key   K
+	outer *Call[K, V] // from within which it was started
+
+	// Guarded by the group's mutex.
 	tag     string
 	waiting int
-	forget  func()
+	inner   []*Call[K, V] // what is waited for from within it
 
 	cancel context.CancelFunc
 	done   chan struct{} // closed when what follows is set
@@ -51,48 +55,81 @@ const (
 	Replace                    // start another; who waits for the old one goes on waiting
 )
 
-// ErrOwn is the error of waiting for a call from within: it would never end.
+// ErrOwn is the error of waiting, from within a call, for this call, for one that waits for it, or
+// for another one of its key: that would never end.
 var ErrOwn = errors.New("flight: a call waits for itself")
 
 // Join takes a place in the call that runs at key if admit, which is told the call's tag,
 // says so, and otherwise starts f. Who gets a call must Wait for it. The call is nil
 // after LookAgain, and with an error. admit must not call the group.
-func (g *Group[K, V]) Join(ctx context.Context, key K, admit func(c *Call[V], tag string) Admission,
-	f func(context.Context, *Call[V]) (V, error)) (*Call[V], error) {
+func (g *Group[K, V]) Join(ctx context.Context, key K, admit func(c *Call[K, V], tag string) Admission,
+	f func(context.Context, *Call[K, V]) (V, error)) (*Call[K, V], error) {
+	from := g.within(ctx)
+	for c := from; c != nil; c = c.outer {
+		if c.key == key {
+			return nil, ErrOwn
+		}
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if c := g.calls[key]; c != nil {
+	c := g.calls[key]
+	if c != nil {
 		switch admit(c, c.tag) {
 		case Enter:
-			if within(ctx, c.node) {
+			if from != nil && c.waitsFor(from) {
 				return nil, ErrOwn
 			}
-			c.waiting++
+			c.enter(from)
 			return c, nil
 		case LookAgain:
 			return nil, nil
 		}
 	}
-	c := &Call[V]{node: &node{outer(ctx)}, mu: &g.mu, waiting: 1, done: make(chan struct{})}
-	c.forget = func() {
-		if g.calls[key] == c {
-			delete(g.calls, key)
-		}
-		if len(g.calls) == 0 {
-			g.calls = nil // a map never shrinks
-		}
-	}
+	c = &Call[K, V]{group: g, key: key, outer: from, done: make(chan struct{})}
+	c.enter(from)
 	if g.calls == nil {
-		g.calls = make(map[K]*Call[V])
+		g.calls = make(map[K]*Call[K, V])
 	}
 	g.calls[key] = c
-	running, cancel := context.WithCancel(context.WithValue(context.WithoutCancel(ctx), nodeKey{}, c.node))
+	running, cancel := context.WithCancel(context.WithValue(context.WithoutCancel(ctx), groupKey[K, V]{g}, c))
 	c.cancel = cancel
 	go c.run(running, f)
 	return c, nil
 }
 
-func (c *Call[V]) run(ctx context.Context, f func(context.Context, *Call[V]) (V, error)) {
+// groupKey is where a context carries the call of a group that it belongs to.
+type groupKey[K comparable, V any] struct{ group *Group[K, V] }
+
+func (g *Group[K, V]) within(ctx context.Context) *Call[K, V] {
+	c, _ := ctx.Value(groupKey[K, V]{g}).(*Call[K, V])
+	return c
+}
+
+// enter counts one who waits, from within a call or not.
+func (c *Call[K, V]) enter(from *Call[K, V]) {
+	c.waiting++
+	if from != nil {
+		from.inner = append(from.inner, c)
+	}
+}
+
+// waitsFor reports whether c is other, or something within c waits for it.
+func (c *Call[K, V]) waitsFor(other *Call[K, V]) bool {
+	return c == other || slices.ContainsFunc(c.inner, func(c *Call[K, V]) bool { return c.waitsFor(other) })
+}
+
+// forget keeps others from joining.
+func (c *Call[K, V]) forget() {
+	g := c.group
+	if g.calls[c.key] == c {
+		delete(g.calls, c.key)
+	}
+	if len(g.calls) == 0 {
+		g.calls = nil // a map never shrinks
+	}
+}
+
+func (c *Call[K, V]) run(ctx context.Context, f func(context.Context, *Call[K, V]) (V, error)) {
 	returned := false
 	defer func() {
 		if !returned {
@@ -104,9 +141,9 @@ func (c *Call[V]) run(ctx context.Context, f func(context.Context, *Call[V]) (V,
 			}
 		}
 		c.cancel()
-		c.mu.Lock()
+		c.group.mu.Lock()
 		c.forget()
-		c.mu.Unlock()
+		c.group.mu.Unlock()
 		close(c.done)
 	}()
 	c.value, c.err = f(ctx, c)
@@ -114,53 +151,45 @@ func (c *Call[V]) run(ctx context.Context, f func(context.Context, *Call[V]) (V,
 }
 
 // SetTag sets what admit is told of the call; it was "".
-func (c *Call[V]) SetTag(tag string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (c *Call[K, V]) SetTag(tag string) {
+	c.group.mu.Lock()
+	defer c.group.mu.Unlock()
 	c.tag = tag
 }
 
-// Wait waits for the call's end, and reports whether it came before that of ctx.
-func (c *Call[V]) Wait(ctx context.Context) bool {
+// Wait waits for the call's end, and reports whether it came before that of ctx, which is the one
+// that the call was joined with.
+func (c *Call[K, V]) Wait(ctx context.Context) bool {
+	from := c.group.within(ctx)
 	select {
 	case <-c.done:
+		if from != nil {
+			c.group.mu.Lock()
+			defer c.group.mu.Unlock()
+			from.exit(c)
+		}
 		return true
 	case <-ctx.Done():
-		c.leave()
+		c.group.mu.Lock()
+		defer c.group.mu.Unlock()
+		if from != nil {
+			from.exit(c)
+		}
+		if c.waiting--; c.waiting == 0 {
+			c.forget() // nobody may join a call that is being canceled
+			c.cancel()
+		}
 		return false
 	}
 }
 
-func (c *Call[V]) leave() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.waiting--; c.waiting == 0 {
-		c.forget() // nobody may join a call that is being canceled
-		c.cancel()
-	}
+// exit ends one waiting for inner from within c.
+func (c *Call[K, V]) exit(inner *Call[K, V]) {
+	i := slices.Index(c.inner, inner)
+	c.inner = slices.Delete(c.inner, i, i+1)
 }
 
 // Result returns what the function returned, or how else it ended. It is for after Wait.
-func (c *Call[V]) Result() (value V, crash *Crash, err error) {
+func (c *Call[K, V]) Result() (value V, crash *Crash, err error) {
 	return c.value, c.crash, c.err
-}
-
-// node is a call's place among the calls from within which it was started; a context
-// carries it.
-type node struct{ outer *node }
-
-type nodeKey struct{}
-
-func outer(ctx context.Context) *node {
-	n, _ := ctx.Value(nodeKey{}).(*node)
-	return n
-}
-
-func within(ctx context.Context, call *node) bool {
-	for n := outer(ctx); n != nil; n = n.outer {
-		if n == call {
-			return true
-		}
-	}
-	return false
 }

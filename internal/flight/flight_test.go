@@ -28,7 +28,7 @@ func TestNothingIsLeft(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			for key := range 100 {
-				call, err := g.Join(ctx, key, nil, func(ctx context.Context, _ *Call[int]) (int, error) { return tt.end(ctx) })
+				call, err := g.Join(ctx, key, nil, func(ctx context.Context, _ *Call[int, int]) (int, error) { return tt.end(ctx) })
 				require.NoError(t, err)
 				assert.Equal(t, tt.waits, call.Wait(ctx), name)
 				if !tt.waits {
@@ -51,15 +51,15 @@ func TestAdmission(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g Group[string, int]
 		started := 0
-		slow := func(_ context.Context, c *Call[int]) (int, error) {
+		slow := func(_ context.Context, c *Call[string, int]) (int, error) {
 			started++
 			n := started
 			c.SetTag("begun")
 			time.Sleep(time.Second)
 			return n, nil
 		}
-		answer := func(a Admission) func(*Call[int], string) Admission {
-			return func(_ *Call[int], tag string) Admission {
+		answer := func(a Admission) func(*Call[string, int], string) Admission {
+			return func(_ *Call[string, int], tag string) Admission {
 				assert.Equal(t, "begun", tag)
 				return a
 			}
@@ -76,7 +76,7 @@ func TestAdmission(t *testing.T) {
 		second, err := g.Join(t.Context(), "k", answer(Replace), slow)
 		require.NoError(t, err)
 		synctest.Wait()
-		for i, call := range []*Call[int]{first, same, second} {
+		for i, call := range []*Call[string, int]{first, same, second} {
 			require.True(t, call.Wait(t.Context()))
 			n, _, _ := call.Result()
 			assert.Equal(t, []int{1, 1, 2}[i], n)

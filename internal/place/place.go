@@ -1,12 +1,9 @@
 // Package place tells the fx modules where a store lies, which its users can't see.
 package place
 
-import (
-	"reflect"
-	"slices"
-)
+import "slices"
 
-// Place is a namespace of a backend.
+// Place is a namespace of a backend, whose value can be compared.
 type Place struct {
 	Backend any
 	Path    []string
@@ -18,14 +15,5 @@ var Of func(store any) Place
 // Contains reports whether other is p, or lies inside it.
 func (p Place) Contains(other Place) bool {
 	return len(p.Path) <= len(other.Path) && slices.Equal(p.Path, other.Path[:len(p.Path)]) &&
-		Identity(p.Backend) == Identity(other.Backend)
-}
-
-// Identity is backend as a key of a map. One whose type can't be a key stands for all
-// of its type.
-func Identity(backend any) any {
-	if v := reflect.ValueOf(backend); v.IsValid() && !v.Comparable() {
-		return v.Type()
-	}
-	return backend
+		p.Backend == other.Backend
 }

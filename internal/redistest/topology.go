@@ -211,6 +211,23 @@ func (w *Watched) WaitUntilWhole() {
 	})
 }
 
+// WaitUntilAgreed waits until each Sentinel has heard of each replica that it is one, which takes up to
+// ten seconds. One that has not may turn back, by an order of its own, a replica that another one promotes.
+func (w *Watched) WaitUntilAgreed() {
+	w.t.Helper()
+	w.WaitUntilWhole()
+	wait(w.t, "the Sentinels to agree", func() bool {
+		for _, s := range w.Sentinels {
+			replicas := s.Do("SENTINEL", "REPLICAS", "primary")
+			if strings.Count(replicas, "role-reported slave") != len(w.Servers)-1 ||
+				strings.Count(replicas, "master-link-status ok") != len(w.Servers)-1 || strings.Contains(replicas, "down,") {
+				return false
+			}
+		}
+		return true
+	})
+}
+
 // IsPrimary reports whether the server calls itself one.
 func (s *Server) IsPrimary() bool {
 	s.t.Helper()
