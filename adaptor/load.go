@@ -153,7 +153,7 @@ func (t Typed[T]) await(ctx context.Context, key string, text []byte, load func(
 			doubted = c
 			return flight.LookAgain
 		}, func(ctx context.Context, c *flight.Call[loadKey, []byte]) ([]byte, error) {
-			return t.fill(ctx, c, at, key, load)
+			return t.fill(ctx, c, key, load)
 		})
 		if err != nil {
 			return nil, t.store.fail(opGetOrLoad, key, errOwnKey)
@@ -193,11 +193,9 @@ func (t Typed[T]) result(ctx context.Context, key string, call *flight.Call[load
 // fill loads key and stores the result; it returns a text that is settled, or nil if there
 // was nothing to load any more: then each caller has to look itself, since what fill has
 // seen may be gone by the time a caller joins.
-func (t Typed[T]) fill(ctx context.Context, call *flight.Call[loadKey, []byte], at loadKey, key string, load func(context.Context) (Loaded[T], error)) ([]byte, error) {
+func (t Typed[T]) fill(ctx context.Context, call *flight.Call[loadKey, []byte], key string, load func(context.Context) (Loaded[T], error)) ([]byte, error) {
 	own := newLease()
-	owners.Store(own, at)
-	defer owners.Delete(own)
-	note, refusal, err := t.lease(ctx, at, key, own)
+	note, refusal, err := t.lease(ctx, key, own)
 	if err == errSettled {
 		return nil, nil
 	}
@@ -256,17 +254,13 @@ func outlive(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 }
 
-// owners has the notes of the loads that run in this process, and where they lie.
-var owners sync.Map
-
 // lease puts the note own at key, or takes over one that lies there, and returns it. The
 // refusal is the store's, which does not take it: then the note is "", or, if it may lie
 // there all the same, the note. The error is errSettled if there is nothing to load.
 //
-// A note of another process is shared: either result may be stored, as long as nothing
-// was written. So is one that is shared already. Another one of ours is that of a load
-// which all have left, and which removes its note when it ends: it is replaced.
-func (t Typed[T]) lease(ctx context.Context, at loadKey, key, own string) (note string, refusal, err error) {
+// Another note is that of another process, or of a load of ours which all have left. It is
+// shared: either result may be stored, as long as nothing was written.
+func (t Typed[T]) lease(ctx context.Context, key, own string) (note string, refusal, err error) {
 	for range mostTries {
 		placed, err := t.store.atomic.SetNX(ctx, key, []byte(own), leaseTTL)
 		switch {
@@ -285,9 +279,6 @@ func (t Typed[T]) lease(ctx context.Context, at loadKey, key, own string) (note 
 			return "", nil, errSettled
 		case found:
 			note := shared(string(text))
-			if owner, _ := owners.Load(string(text)); owner == at {
-				note = own
-			}
 			// It may be gone by now; if not, it has all its time again.
 			taken, err := t.store.atomic.CompareAndSwap(ctx, key, text, []byte(note), leaseTTL)
 			switch {

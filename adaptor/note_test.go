@@ -151,6 +151,26 @@ func TestANoteIsNotKeptForEver(t *testing.T) {
 	})
 }
 
+// A store that is down while a load ends is not asked to keep its note for ever after.
+func TestALoadThatEndsWhileItsNoteIsRenewed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newShelf().process()
+		var swaps atomic.Int64
+		p.fail = func(op string) error {
+			if op != "CompareAndSwap" {
+				return nil
+			}
+			swaps.Add(1)
+			time.Sleep(time.Second)
+			return io.EOF
+		}
+		_, _, err := adaptor.Of[int](p.store(t)).GetOrLoad(ctx, "k", slowly(150*time.Second+time.Millisecond, 7))
+		require.NoError(t, err)
+		time.Sleep(24 * time.Hour)
+		assert.EqualValues(t, 2, swaps.Load(), "once to renew, once to store")
+	})
+}
+
 // Of a note whose answer was lost nobody knows whether it lies there. A caller after a Del gets no old value;
 // what was loaded is stored if it does.
 func TestANoteWhoseAnswerWasLost(t *testing.T) {
