@@ -157,6 +157,9 @@ func (c Config) server() (server, error) {
 	if err != nil {
 		return bad("is not a URL (what is special in a URL must be percent-encoded in a password)")
 	}
+	if strings.Contains(text, "#") { // what is before it would be taken for a host, and shown
+		return bad("has a # (in a password it is written %23)")
+	}
 	s := server{topology: single, username: u.User.Username()}
 	s.password, _ = u.User.Password()
 	if c.Password != "" {

@@ -26,6 +26,7 @@ func TestConfig(t *testing.T) {
 		"redis://:s/ecret@localhost":            "",
 		"redis://:sec:ret@localhost:port":       "is not a URL",
 		"redis://:sec%zzret@localhost":          "is not a URL",
+		"redis://user:2024#ret@localhost":       "a # (in a password it is written %23)",
 		"redis://user:secret@localhost/secret":  "a database that is no number",
 		"redis://user:secret@localhost?secret=": "a query that is not known",
 	} {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -60,6 +61,29 @@ func TestSlotWithoutServer(t *testing.T) {
 	_, err := store.Incr(ctx, "secret", 1)
 	assert.EqualError(t, err, `kv: Incr in namespace "ns": STORE_OPERATION_FAILED: the Cluster names no server for this key; try again later`)
 	assert.False(t, adaptor.OutcomeUnknown(err))
+}
+
+// An answer that is none of the command's tells nothing of what was done.
+func TestAnswersOfAnotherForm(t *testing.T) {
+	addr := fakeServer(t, "7.2.0", func(words []string) string {
+		if slices.Contains([]string{"SCRIPT", "CLIENT"}, words[0]) {
+			return "+OK\r\n"
+		}
+		return "~1\r\n:1\r\n" // a set
+	})
+	store := open(t, start(t, redis.Config{URL: "redis://" + addr}), "ns")
+	third := func(_ []byte, _ bool, err error) error { return err }
+	for name, err := range map[string]error{
+		"GetRaw":         third(store.GetRaw(ctx, "k")),
+		"Has":            failed(store.Has(ctx, "k")),
+		"Incr":           failed(store.Incr(ctx, "k", 1)),
+		"CompareAndSwap": failed(store.CompareAndSwap(ctx, "k", 1, 2)),
+		"GetDel":         third(store.GetDel(ctx, "k")),
+		"Swap":           third(store.Swap(ctx, "k", 1)),
+	} {
+		assert.ErrorContains(t, err, "the server gave an answer of another form than the command has", name)
+		assert.Equal(t, name != "GetRaw" && name != "Has", adaptor.OutcomeUnknown(err), name)
+	}
 }
 
 // fakeServer answers each command with answer's text; but HELLO as a primary of the version does,

@@ -2,6 +2,7 @@ package redis_test
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -88,6 +89,52 @@ func TestStopLetsCallsEnd(t *testing.T) {
 	require.Eventually(t, func() bool { return s.Do("EXISTS", "ns:k") == "1" }, 5*time.Second, time.Millisecond)
 	require.NoError(t, kv.Stop(ctx))
 	assert.NoError(t, <-got)
+}
+
+// However long they take, as long as they may, and on a Cluster too.
+func TestStopLetsSlowCallsEnd(t *testing.T) {
+	t.Parallel()
+	stop := func(t *testing.T, url string, server func() *redistest.Server, pause time.Duration) {
+		kv, err := redis.New(redis.Config{URL: url, Timeout: 10 * time.Second})
+		require.NoError(t, err)
+		require.NoError(t, kv.Start(ctx))
+		store := open(t, kv, "ns")
+		require.NoError(t, store.Set(ctx, "k", 0))
+		server().Do("CLIENT", "PAUSE", fmt.Sprint(pause.Milliseconds()), "ALL")
+		got := make(chan error, 3)
+		go func() { got <- store.Set(ctx, "k", 1) }()
+		go func() { got <- store.SetMany(ctx, []adaptor.Entry{{Key: "k", Value: 1}}) }() // it has a goroutine of its own
+		go func() { got <- failed(store.Has(ctx, "k")) }()
+		time.Sleep(50 * time.Millisecond) // for them to be sent, of which a server that pauses says nothing
+		require.NoError(t, kv.Stop(ctx))
+		for range cap(got) {
+			assert.NoError(t, <-got)
+		}
+	}
+	t.Run("one server", func(t *testing.T) {
+		s := redistest.Start(t)
+		stop(t, s.URL(), func() *redistest.Server { return s }, 1500*time.Millisecond)
+	})
+	t.Run("Cluster", func(t *testing.T) {
+		c := redistest.StartCluster(t)
+		stop(t, c.URL(), func() *redistest.Server { return c.Primary("ns:k") }, 300*time.Millisecond)
+	})
+}
+
+// A Stop that has no time stops all the same.
+func TestStopWithoutTime(t *testing.T) {
+	s := redistest.Start(t)
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	for range 30 {
+		kv, err := redis.New(redis.Config{URL: s.URL()})
+		require.NoError(t, err)
+		require.NoError(t, kv.Start(ctx))
+		store := open(t, kv, "ns")
+		_ = kv.Stop(ended)
+		require.ErrorContains(t, store.Set(ctx, "k", 1), "not started")
+		require.NoError(t, kv.Stop(ctx))
+	}
 }
 
 func TestStartFails(t *testing.T) {
@@ -210,6 +257,51 @@ func TestHandedClientWithATimeoutOfItsOwn(t *testing.T) {
 	require.ErrorIs(t, err, adaptor.ErrStoreOperationFailed)
 	assert.True(t, adaptor.OutcomeUnknown(err), "%v", err)
 	require.Eventually(t, func() bool { return s.Do("GET", "ns:n") == "2" }, 5*time.Second, time.Millisecond)
+}
+
+// wrapped is a client with a hook of the user's, which gives each command a context of its own.
+type wrapped struct{ rueidis.Client }
+
+func (c wrapped) Do(ctx context.Context, cmd rueidis.Completed) rueidis.RedisResult {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	return c.Client.Do(ctx, cmd)
+}
+
+func (c wrapped) DoMulti(ctx context.Context, cmds ...rueidis.Completed) []rueidis.RedisResult {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	return c.Client.DoMulti(ctx, cmds...)
+}
+
+// Such a client does not ask our context before it sends: whatever its calls do, it may have happened.
+func TestHandedClientWithContextsOfItsOwn(t *testing.T) {
+	s := redistest.Start(t)
+	p := redistest.StartProxy(t, s.Addr)
+	for name, write := range map[string]func(context.Context, *adaptor.AtomicKVStore) error{
+		"Incr": func(ctx context.Context, s *adaptor.AtomicKVStore) error { return failed(s.Incr(ctx, "n", 1)) },
+		"SetMany": func(ctx context.Context, s *adaptor.AtomicKVStore) error {
+			return s.SetMany(ctx, []adaptor.Entry{{Key: "n", Value: 1}})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s.Do("FLUSHALL")
+			p.Delay(0)
+			client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{p.Addr}, DisableRetry: true, DisableCache: true, AlwaysPipelining: true, PipelineMultiplex: -1})
+			require.NoError(t, err)
+			defer client.Close()
+			kv, err := redis.NewFromClient(wrapped{client}, redis.Config{})
+			require.NoError(t, err)
+			store := open(t, kv, "ns")
+			p.Delay(200 * time.Millisecond)
+			limited, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+			defer cancel()
+			err = write(limited, store)
+			require.Error(t, err)
+			assert.True(t, adaptor.OutcomeUnknown(err), "%v", err)
+			require.Eventually(t, func() bool { return s.Do("GET", "ns:n") == "1" }, 5*time.Second, time.Millisecond)
+		})
+	}
 }
 
 // While a handed client can't connect, only the calls that find that out may be late.

@@ -34,6 +34,7 @@ type link struct {
 
 	answers atomic.Bool  // the last call to end was answered
 	calls   atomic.Int32 // in the callers' goroutines
+	callers atomic.Int32 // of calls with goroutines of their own, those that wait
 	late    atomic.Int32 // of those that ended without an answer, whose places may still be taken
 	most    int32        // of both
 	enters  atomic.Int32 // of the calls, those that may still come to wait for a connection
@@ -108,6 +109,7 @@ func (l *link) connect(ctx context.Context, config Config, s server) error {
 			PipelineMultiplex:   -1, // one connection to a server: what was given up on is not overtaken
 			DisableRetry:        true,
 			DisableCache:        true,
+			BlockingPipeline:    2*mostCommands + 1,
 			RingScaleEachConn:   config.pipelineScale(),
 			ReadBufferEachConn:  config.Buffer,
 			WriteBufferEachConn: config.Buffer,
@@ -131,17 +133,17 @@ func (l *link) close(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		for l.calls.Load()+l.callers.Load() > 0 { // the client would not wait for them, or not long
+			time.Sleep(time.Millisecond)
+		}
 		if l.dials {
 			if l.client != nil {
 				l.client.Close()
 			}
 			l.end()
 		}
-		for range cap(l.places) { // all have ended, and none begins
+		for range cap(l.places) { // those who were left behind have ended, and none begins
 			l.places <- struct{}{}
-		}
-		for l.calls.Load() > 0 {
-			time.Sleep(time.Millisecond)
 		}
 		l.end()
 		if l.watch != nil {
@@ -266,6 +268,8 @@ func patiently[R any](ctx context.Context, l *link, do func(context.Context) R, 
 	case <-l.life.Done():
 		return result, false, errNotStarted
 	}
+	l.callers.Add(1)
+	defer l.callers.Add(-1)
 	p := &patient{Context: l.life, caller: ctx}
 	answer := make(chan R, 1)
 	go func() {
@@ -284,7 +288,8 @@ func patiently[R any](ctx context.Context, l *link, do func(context.Context) R, 
 	case result = <-answer:
 		return result, true, nil
 	case <-ctx.Done():
-		if p.state.CompareAndSwap(isWaiting, isAbandoned) {
+		// A client that we were handed may ask another context than ours.
+		if p.state.CompareAndSwap(isWaiting, isAbandoned) && l.dials {
 			l.hear(false)
 			return result, false, l.ended(ctx, "no connection to "+l.peer()+" yet")
 		}

@@ -13,7 +13,7 @@ import (
 var _ driver.Batch = (*store)(nil)
 
 // mostCommands is how many commands go to the server together: fewer than those for which the
-// client makes another connection.
+// client makes another connection, also if each has an ASKING before it, in a slot that moves.
 const mostCommands = 1000
 
 // GetMany implements [driver.Batch]. It is no MGET, which takes a key of another type for a

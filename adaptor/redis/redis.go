@@ -187,11 +187,15 @@ func (r *RedisKV) Stop(ctx context.Context) error {
 		return nil
 	}
 	select {
-	case r.turn <- struct{}{}:
-		defer func() { <-r.turn }()
-	case <-ctx.Done():
-		return ctx.Err()
+	case r.turn <- struct{}{}: // whatever ctx says
+	default:
+		select {
+		case r.turn <- struct{}{}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
+	defer func() { <-r.turn }()
 	if l := r.link.Swap(nil); l != nil {
 		return l.close(ctx)
 	}

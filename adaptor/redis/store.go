@@ -41,8 +41,10 @@ func text(m rueidis.RedisMessage, err error) (value []byte, found bool, _ error)
 	if err != nil || m.IsNil() {
 		return nil, false, err
 	}
-	value, err = m.AsBytes()
-	return value, err == nil, err
+	if value, err = m.AsBytes(); err != nil {
+		return nil, false, errAnswer
+	}
+	return value, true, nil
 }
 
 // Has implements [driver.Store].
