@@ -314,6 +314,81 @@ func TestConnectionWithoutAnswer(t *testing.T) {
 	assert.Equal(t, "0", s.Do("DBSIZE"))
 }
 
+// A handshake that is answered in pieces holds up no call beyond its deadline.
+func TestHandshakeInPieces(t *testing.T) {
+	p := redistest.StartProxy(t, redistest.Start(t).Addr)
+	store := open(t, start(t, redis.Config{URL: p.URL()}), "ns")
+	require.NoError(t, failed(store.Incr(ctx, "n", 1)))
+	p.HangUp()
+	p.Trickle(16, 60*time.Millisecond) // a handshake takes some 800 ms
+	call := func(limit time.Duration) (late time.Duration, err error) {
+		c, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		begin := time.Now()
+		err = failed(store.Incr(c, "n", 1))
+		return time.Since(begin) - limit, err
+	}
+	patient := make(chan error)
+	go func() {
+		_, err := call(10 * time.Second)
+		patient <- err
+	}()
+	time.Sleep(200 * time.Millisecond) // until some pieces have come
+	late, err := call(20 * time.Millisecond)
+	assert.ErrorIs(t, err, context.DeadlineExceeded)
+	assert.LessOrEqual(t, late, 100*time.Millisecond)
+	assert.NoError(t, <-patient)
+}
+
+// A server that is slow for long, and alive: what was given up on keeps its place in the client's queue until it
+// is answered, and no call waits for such a place beyond its deadline.
+func TestSlowAnswers(t *testing.T) {
+	t.Parallel()
+	p := redistest.StartProxy(t, redistest.Start(t).Addr)
+	store := open(t, start(t, redis.Config{URL: p.URL(), Pipeline: 256}), "ns")
+	require.NoError(t, failed(store.Incr(ctx, "warm", 1)))
+	p.Trickle(14, 100*time.Millisecond) // ten answers a second
+	stop := time.Now().Add(10 * time.Second)
+	var (
+		mu        sync.Mutex
+		late      time.Duration
+		bare      time.Duration // by how much at most a goroutine was late that waited for the same contexts alone
+		wg        sync.WaitGroup
+		givenUpOn atomic.Int64
+	)
+	for g := range 300 {
+		wg.Go(func() {
+			for time.Now().Before(stop) {
+				limit := 30 * time.Millisecond
+				if g < 100 { // whose answers have the others call directly
+					limit = 20 * time.Second
+				}
+				c, cancel := context.WithTimeout(ctx, limit)
+				begin := time.Now()
+				forget := context.AfterFunc(c, func() {
+					mu.Lock()
+					defer mu.Unlock()
+					bare = max(bare, time.Since(begin)-limit)
+				})
+				if _, err := store.Incr(c, fmt.Sprint(g), 1); err != nil {
+					givenUpOn.Add(1)
+				}
+				mu.Lock()
+				late = max(late, time.Since(begin)-limit)
+				mu.Unlock()
+				forget()
+				cancel()
+			}
+		})
+	}
+	time.Sleep(time.Until(stop))
+	p.Trickle(64<<10, 0)
+	wg.Wait()
+	assert.Greater(t, givenUpOn.Load(), int64(1000), "or the test shows nothing")
+	assert.LessOrEqual(t, late, 100*time.Millisecond+bare)
+	t.Logf("at most %v late, a bare context %v", late, bare)
+}
+
 // More callers than places in the pipeline, and a server that answers them one by one: each call
 // still ends when its context does, and says what became of it.
 func TestFullPipeline(t *testing.T) {

@@ -29,13 +29,10 @@ type link struct {
 	address string
 	timeout time.Duration
 
-	// deadAfter is how long the client may take to find that a connection is dead.
-	deadAfter time.Duration
-
 	answers atomic.Bool  // the last call to end was answered
 	calls   atomic.Int32 // in the callers' goroutines
 	callers atomic.Int32 // of calls with goroutines of their own, those that wait
-	late    atomic.Int32 // of those that ended without an answer, whose places may still be taken
+	late    lates        // of those, the ones whose places may still be taken
 	most    int32        // of both
 	enters  atomic.Int32 // of the calls, those that may still come to wait for a connection
 	dialing atomic.Int32 // connections that are being made: meanwhile none begins in its caller's goroutine
@@ -74,12 +71,13 @@ const shardsRefresh = 5 * time.Second
 func newLink(config Config, address string) *link {
 	places := 1 << config.pipelineScale()
 	l := &link{
-		address:   address,
-		timeout:   config.Timeout,
-		deadAfter: 12 * time.Second, // by a client's own defaults; connect knows better
-		most:      int32(places * 3 / 4),
-		places:    make(chan struct{}, places/8), // the last eighth is the client's: its pings
+		address: address,
+		timeout: config.Timeout,
+		most:    int32(places * 3 / 4),
+		places:  make(chan struct{}, places/8), // the last eighth is the client's: its pings
 	}
+	l.late.several, l.late.deadTime = true, 12*time.Second // of a client by its defaults; connect knows better
+	l.late.busy = func() bool { return l.life.Err() == nil && l.calls.Load()+l.callers.Load() > 0 }
 	l.life, l.end = context.WithCancel(context.Background())
 	return l
 }
@@ -88,7 +86,7 @@ func newLink(config Config, address string) *link {
 func (l *link) connect(ctx context.Context, config Config, s server) error {
 	l.dials = true
 	silence := s.topology.silence(config.Timeout)
-	l.deadAfter = pingEvery + silence + time.Second
+	l.late.several, l.late.deadTime = s.topology == cluster, pingEvery+silence+time.Second
 	dialer := net.Dialer{Timeout: silence, KeepAlive: pingEvery}
 	if s.topology == sentinel {
 		l.watch = newWatch(l.life, config, s, dialer)
@@ -180,20 +178,23 @@ func (l *link) bound(ctx context.Context) (context.Context, context.CancelFunc) 
 }
 
 func (l *link) call(ctx context.Context, cmd rueidis.Completed) (rueidis.RedisMessage, error) {
+	began := l.late.began()
 	result, sent := l.send(ctx, cmd)
 	message, err := result.ToMessage()
 	if err == nil || rueidis.IsRedisNil(err) {
+		l.late.answered(began)
 		l.hear(true)
 		return message, nil
 	}
-	return message, l.failed(ctx, err, sent)
+	return message, l.failed(ctx, err, sent, began)
 }
 
 // failed is the error of a call as a driver returns it.
-func (l *link) failed(ctx context.Context, err error, sent bool) error {
+func (l *link) failed(ctx context.Context, err error, sent bool, began time.Time) error {
 	var reply *rueidis.RedisError
 	switch {
 	case errors.As(err, &reply):
+		l.late.answered(began)
 		l.hear(true)
 		return refusal(reply)
 	case !sent:
@@ -223,7 +224,7 @@ func (l *link) hear(answer bool) {
 // send gives a command to the client. If sent is false, the error is complete.
 func (l *link) send(ctx context.Context, cmd rueidis.Completed) (result rueidis.RedisResult, sent bool) {
 	if l.answers.Load() {
-		if l.calls.Add(1)+l.late.Load() <= l.most {
+		if l.calls.Add(1)+l.late.n.Load() <= l.most {
 			d := &direct{Context: ctx, link: l}
 			l.enters.Add(1)
 			if l.dialing.Load() == 0 { // the order matters: dial looks at them the other way round
@@ -233,8 +234,7 @@ func (l *link) send(ctx context.Context, cmd rueidis.Completed) (result rueidis.
 			}
 			d.enter()
 			if ctx.Err() != nil {
-				l.late.Add(1)
-				time.AfterFunc(l.deadAfter, func() { l.late.Add(-1) })
+				l.late.add()
 			}
 			l.calls.Add(-1)
 			if !errors.Is(result.NonRedisError(), errNoConnection) {
@@ -436,11 +436,13 @@ func (l *link) connections(address string) *atomic.Int64 {
 	return n.(*atomic.Int64)
 }
 
-// A connection is being made until it first hears of the server, or is closed.
+// A connection is being made until the client sends something after it has heard of the server, which is
+// the first command after the handshake, or until it is closed.
 type connection struct {
 	net.Conn
 	link    *link
 	address string
+	heard   atomic.Bool
 	made    atomic.Bool
 }
 
@@ -455,8 +457,8 @@ func (c *connection) Read(b []byte) (int, error) {
 		} else if c.link.watch != nil && bytes.Contains(b[:n], saysReplica) {
 			n, err = 0, errReplica
 		}
+		c.heard.Store(true)
 	}
-	c.done()
 	return n, err
 }
 
@@ -464,6 +466,9 @@ func (c *connection) Read(b []byte) (int, error) {
 // then sent together: that is half of the work for both sides. Among few calls, what the server would
 // wait for them costs more.
 func (c *connection) Write(b []byte) (int, error) {
+	if !c.made.Load() && c.heard.Load() {
+		c.done()
+	}
 	c.link.yield(1, 64)
 	return c.Conn.Write(b)
 }
