@@ -38,7 +38,9 @@
 // over, whatever the server and the network do; a Timeout should be longer than the server's
 // worst pause (a slow disk, a fork, a failover), and shorter than the patience of
 // whoever waits for the service. A context that comes from a request has the right deadline
-// already.
+// already. On a Cluster two kinds of calls may end up to a second late: one that is sent on, by
+// MOVED or ASK, to a node which is just being connected to and does not answer; and one for a
+// slot that no node has, while the client asks the nodes who has it.
 //
 // A failed write is one of two things, and [adaptor.OutcomeUnknown] tells which:
 //

@@ -50,9 +50,10 @@ func New(config Config) (*RedisKV, error) {
 // count: Pipeline is the client's 2^RingScaleEachConn, which is 1024 unless said otherwise. The
 // client should have been made with DisableRetry. A nil client is an error, of no code.
 //
-// Two promises less than with New: a call that meets a connection which is just being
-// made may end as late as that has been made or has failed; and a failover of Sentinels is seen when
-// the client sees it.
+// Three promises less than with New: a call that meets a connection which is just being
+// made may end as late as that has been made or has failed; a write whose context ends is of
+// unknown outcome even where it was never sent; and a failover of Sentinels is seen when the
+// client sees it.
 func NewFromClient(client rueidis.Client, config Config) (*RedisKV, error) {
 	if client == nil {
 		return nil, errors.New("redis: NewFromClient needs a client, got nil")
