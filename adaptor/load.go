@@ -105,7 +105,9 @@ func (p *LoadPanic) Unwrap() error {
 // A note is a missing key to all methods of [Typed], to [Get] and to all that returns a
 // value: GetRaw, GetMany, GetDel and Swap. The other methods of a plain store see an entry,
 // with a time to live of its own: Has, TTL, Expire, Persist, SetNX, Incr, and Set and SetMany
-// with WithKeepTTL, are not for keys that are loaded, and Keys lists it. Another program sees text that
+// with WithKeepTTL, are not for keys that are loaded, and Keys lists it. It stays for up to
+// five minutes when a process dies while it loads, and when loads of several processes fail
+// that have shared it; the next load takes it over. Another program sees text that
 // begins with a space, a quote and "kv:", and should take it for a missing key.
 func (t Typed[T]) GetOrLoad(ctx context.Context, key string, load func(ctx context.Context) (Loaded[T], error)) (value T, found bool, err error) {
 	text, found, err := t.store.peek(ctx, opGetOrLoad, key)
