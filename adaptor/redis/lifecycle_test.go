@@ -137,6 +137,27 @@ func TestStopWithoutTime(t *testing.T) {
 	}
 }
 
+// Nor does a Start that takes long outlast it.
+func TestStopWithoutTimeWhileStarting(t *testing.T) {
+	s := redistest.Start(t)
+	p := redistest.StartProxy(t, s.Addr)
+	p.Delay(100 * time.Millisecond)
+	kv, err := redis.New(redis.Config{URL: p.URL()})
+	require.NoError(t, err)
+	store := open(t, kv, "ns")
+	started := make(chan error)
+	go func() { started <- kv.Start(ctx) }()
+	require.Eventually(t, func() bool { return s.Clients() > 0 }, 5*time.Second, time.Millisecond) // Start waits for an answer
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	require.ErrorIs(t, kv.Stop(ended), context.Canceled)
+	require.ErrorContains(t, <-started, ": stopped meanwhile")
+	require.ErrorContains(t, store.Set(ctx, "k", 1), "not started")
+	require.NoError(t, kv.Start(ctx))
+	require.NoError(t, store.Set(ctx, "k", 1))
+	require.NoError(t, kv.Stop(ctx))
+}
+
 func TestStartFails(t *testing.T) {
 	s := redistest.Start(t, "--requirepass", "right")
 	primary := redistest.Start(t)

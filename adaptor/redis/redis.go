@@ -29,6 +29,7 @@ type RedisKV struct {
 	handed  rueidis.Client // nil if the client is ours
 	turn    chan struct{}  // to Start or Stop
 	link    atomic.Pointer[link]
+	givenUp atomic.Int64 // how many Stops did not wait for their turn
 }
 
 // New returns a RedisKV that is to be started. It dials nothing. The error, of no code, says
@@ -125,6 +126,7 @@ func (r *RedisKV) Start(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	givenUp := r.givenUp.Load()
 	l := r.link.Load()
 	if l != nil && r.handed == nil {
 		return nil
@@ -148,6 +150,10 @@ func (r *RedisKV) Start(ctx context.Context) error {
 		return fmt.Errorf("redis: start with %s: %w%s", r.server, shown(err), r.server.aboutTLS(err))
 	}
 	r.link.Store(l)
+	if r.givenUp.Load() != givenUp && r.link.CompareAndSwap(l, nil) {
+		_ = l.close(ctx)
+		return fmt.Errorf("redis: start with %s: stopped meanwhile", r.server)
+	}
 	return nil
 }
 
@@ -189,14 +195,22 @@ func (r *RedisKV) Stop(ctx context.Context) error {
 	}
 	select {
 	case r.turn <- struct{}{}: // whatever ctx says
+		defer func() { <-r.turn }()
 	default:
 		select {
 		case r.turn <- struct{}{}:
-		case <-ctx.Done():
+			defer func() { <-r.turn }()
+		case <-ctx.Done(): // a Start that is under way finds that out
+			r.givenUp.Add(1)
+			_ = r.closeIn(ctx)
 			return ctx.Err()
 		}
 	}
-	defer func() { <-r.turn }()
+	return r.closeIn(ctx)
+}
+
+// closeIn closes the link, if there is one.
+func (r *RedisKV) closeIn(ctx context.Context) error {
 	if l := r.link.Swap(nil); l != nil {
 		return l.close(ctx)
 	}
