@@ -192,7 +192,7 @@ func (t Typed[T]) Has(ctx context.Context, key string) (bool, error) {
 }
 
 // Expire makes the value at key expire after ttl from now, and reports whether there is
-// one; it reads the value. A ttl that is not positive is ErrInvalidTTL; it is rounded up
+// one. It reads the value, and compares it again when it sets the deadline. A ttl that is not positive is ErrInvalidTTL; it is rounded up
 // to whole milliseconds.
 func (t Typed[T]) Expire(ctx context.Context, key string, ttl time.Duration) (bool, error) {
 	ttl, err := t.store.plain().writeTTL(opExpire, key, []Option{WithTTL(ttl)}, false)
