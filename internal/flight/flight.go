@@ -160,27 +160,28 @@ func (c *Call[K, V]) SetTag(tag string) {
 // Wait waits for the call's end, and reports whether it came before that of ctx, which is the one
 // that the call was joined with.
 func (c *Call[K, V]) Wait(ctx context.Context) bool {
-	from := c.group.within(ctx)
+	ended := true
 	select {
 	case <-c.done:
-		if from != nil {
-			c.group.mu.Lock()
-			defer c.group.mu.Unlock()
-			from.exit(c)
-		}
-		return true
 	case <-ctx.Done():
-		c.group.mu.Lock()
-		defer c.group.mu.Unlock()
-		if from != nil {
-			from.exit(c)
-		}
+		ended = false
+	}
+	from := c.group.within(ctx)
+	if ended && from == nil {
+		return true
+	}
+	c.group.mu.Lock()
+	defer c.group.mu.Unlock()
+	if from != nil {
+		from.exit(c)
+	}
+	if !ended {
 		if c.waiting--; c.waiting == 0 {
 			c.forget() // nobody may join a call that is being canceled
 			c.cancel()
 		}
-		return false
 	}
+	return ended
 }
 
 // exit ends one waiting for inner from within c.
