@@ -181,28 +181,21 @@ func (l *link) call(ctx context.Context, cmd rueidis.Completed) (rueidis.RedisMe
 	began := l.late.began()
 	result, sent := l.send(ctx, cmd)
 	message, err := result.ToMessage()
-	if err == nil || rueidis.IsRedisNil(err) {
-		l.late.answered(began)
-		l.hear(true)
-		return message, nil
-	}
-	return message, l.failed(ctx, err, sent, began)
-}
-
-// failed is the error of a call as a driver returns it.
-func (l *link) failed(ctx context.Context, err error, sent bool, began time.Time) error {
-	var reply *rueidis.RedisError
+	reply, refused := errors.AsType[*rueidis.RedisError](err)
 	switch {
-	case errors.As(err, &reply):
-		l.late.answered(began)
-		l.hear(true)
-		return refusal(reply)
+	case err == nil || rueidis.IsRedisNil(err):
+		err = nil
+	case refused:
+		err = refusal(reply)
 	case !sent:
-		return err
+		return message, err
 	default:
 		l.hear(false)
-		return l.unanswered(ctx, err)
+		return message, l.unanswered(ctx, err)
 	}
+	l.late.answered(began)
+	l.hear(true)
+	return message, err
 }
 
 // peer is what errors call the server.
@@ -261,6 +254,8 @@ func (l *link) send(ctx context.Context, cmd rueidis.Completed) (result rueidis.
 // could be made just then: do is called again. Beside an error, sent tells whether a
 // command may have been sent; if not, the error is complete.
 func patiently[R any](ctx context.Context, l *link, do func(context.Context) R, unsent func(R) (some, all bool)) (result R, sent bool, err error) {
+	l.callers.Add(1)
+	defer l.callers.Add(-1)
 	select {
 	case l.places <- struct{}{}:
 	case <-ctx.Done():
@@ -268,8 +263,6 @@ func patiently[R any](ctx context.Context, l *link, do func(context.Context) R, 
 	case <-l.life.Done():
 		return result, false, errNotStarted
 	}
-	l.callers.Add(1)
-	defer l.callers.Add(-1)
 	p := &patient{Context: l.life, caller: ctx}
 	answer := make(chan R, 1)
 	go func() {
@@ -494,21 +487,13 @@ func (c *connection) done() {
 	}
 }
 
-func isNoScript(err error) bool {
-	if err == nil {
-		return false
-	}
-	var reply *rueidis.RedisError
-	return errors.As(err, &reply) && reply.IsNoScript()
-}
-
 // eval runs a script on a key: in one round trip, or in two if the server does not know it yet,
 // or any more.
 func (l *link) eval(ctx context.Context, s *script.Script, key string, args ...string) (rueidis.RedisMessage, error) {
 	ctx, cancel := l.bound(ctx)
 	defer cancel()
 	m, err := l.call(ctx, l.client.B().Evalsha().Sha1(s.SHA).Numkeys(1).Key(key).Arg(args...).Build())
-	if isNoScript(err) {
+	if reply, refused := errors.AsType[*rueidis.RedisError](err); refused && reply.IsNoScript() {
 		return l.call(ctx, l.client.B().Eval().Script(s.Text).Numkeys(1).Key(key).Arg(args...).Build())
 	}
 	return m, err

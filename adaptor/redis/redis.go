@@ -193,28 +193,18 @@ func (r *RedisKV) Stop(ctx context.Context) error {
 	if r == nil || r.adaptor == nil {
 		return nil
 	}
+	var err error
 	select {
-	case r.turn <- struct{}{}: // whatever ctx says
+	case r.turn <- struct{}{}:
 		defer func() { <-r.turn }()
-	default:
-		select {
-		case r.turn <- struct{}{}:
-			defer func() { <-r.turn }()
-		case <-ctx.Done(): // a Start that is under way finds that out
-			r.givenUp.Add(1)
-			_ = r.closeIn(ctx)
-			return ctx.Err()
-		}
+	case <-ctx.Done(): // a Start that is under way finds that out
+		r.givenUp.Add(1)
+		err = ctx.Err()
 	}
-	return r.closeIn(ctx)
-}
-
-// closeIn closes the link, if there is one.
-func (r *RedisKV) closeIn(ctx context.Context) error {
 	if l := r.link.Swap(nil); l != nil {
 		return l.close(ctx)
 	}
-	return nil
+	return err
 }
 
 // check looks at what the server says of itself, and has it learn the scripts. Of a client that
