@@ -3,6 +3,7 @@ package redis_test
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -35,11 +36,18 @@ func list(t *testing.T, parent *adaptor.AtomicKVStore, servers []*redistest.Serv
 		entries[i].Key = fmt.Sprint("{slot}", i) // in the slot that moves
 	}
 	require.NoError(t, store.SetMany(ctx, entries))
-	for _, s := range servers {
-		if s.IsPrimary() {
-			require.NotEqual(t, "0", s.Do("WAIT", "1", "5000"), "no replica has the keys")
+	require.Eventually(t, func() bool { // each replica has the keys: WAIT tells that only to whoever wrote them
+		primaries, replicas, keys, copies := 0, 0, 0, 0
+		for _, s := range servers {
+			size, _ := strconv.Atoi(s.Do("DBSIZE"))
+			if s.IsPrimary() {
+				primaries, keys = primaries+1, keys+size
+			} else {
+				replicas, copies = replicas+1, copies+size
+			}
 		}
-	}
+		return keys >= n && copies*primaries == keys*replicas
+	}, 10*time.Second, 10*time.Millisecond)
 	l := &listing{errors: map[string]int{}}
 	running, stop := context.WithCancel(ctx)
 	l.stop = stop
