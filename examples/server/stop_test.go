@@ -59,7 +59,7 @@ func underSIGTERM(t *testing.T, listen bool) *tally {
 				case errors.Is(err, syscall.ECONNREFUSED):
 					l.refused.Add(1)
 					url = stays.url
-				case errors.Is(err, syscall.ECONNRESET):
+				case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE): // the reset came before the request was written
 					l.reset.Add(1)
 				case err != nil:
 					t.Error(err)
