@@ -61,6 +61,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, options .
 		return exitFailed
 	}
 
+	log.Info("serving", "url", server.URL()) // from here on a signal stops it gracefully
 	code := exitOK
 	select {
 	case <-ctx.Done():

@@ -51,6 +51,9 @@ func NewServer(handler http.Handler, health *Health, live *Live, log *slog.Logge
 // Failed gets the error of a server that ended by itself.
 func (s *Server) Failed() <-chan error { return s.failed }
 
+// URL is where the server listens, after Start.
+func (s *Server) URL() string { return "http://" + s.listener.Addr().String() }
+
 // Start listens, and serves in the background.
 func (s *Server) Start(ctx context.Context) error {
 	var config net.ListenConfig
@@ -58,7 +61,6 @@ func (s *Server) Start(ctx context.Context) error {
 	if s.listener, err = config.Listen(ctx, "tcp", s.addr); err != nil {
 		return fmt.Errorf("%w (--addr or ADDR says where to listen)", err)
 	}
-	s.log.Info("serving", "url", "http://"+s.listener.Addr().String())
 	go func() {
 		defer close(s.ended)
 		if err := s.http.Serve(s.listener); !errors.Is(err, net.ErrClosed) {
