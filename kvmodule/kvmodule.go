@@ -1,19 +1,60 @@
-// Package kvmodule provides a [memory.MemoryKV] to an fx app, as the stores that
-// its services ask for:
+// Package kvmodule provides a [memory.MemoryKV] to an fx app, as the stores that its services
+// ask for:
 //
 //	fx.New(kvmodule.Module, fx.Provide(NewCacheService), …)
 //
-// A service takes an [adaptor.AtomicKVAdaptor], or an [adaptor.KVAdaptor] if it
-// needs no atomic operation, or a handle on values of one type, from [Provide].
-// [ReplaceAdaptor] swaps what they get, in one line; only a service that takes
-// *memory.MemoryKV itself always gets memory.
+// To do X, use Y:
 //
-// Both interfaces come from the one MemoryKV by a chain, each made from the one
-// before, so replacing AtomicKVAdaptor replaces KVAdaptor too, and the MemoryKV is
-// not even built. The collector starts and stops with the app, if a service needs
-// the MemoryKV; otherwise nothing is built and nothing runs. (When the app's start
-// times out, fx skips every OnStop. A program that goes on after that, a test say,
-// calls the Stop of its MemoryKV itself.)
+//   - give services their stores in memory: [Module]; on Redis: redismodule.Module
+//   - configure the store: [WithConfig]
+//   - give a service a handle on values of one type: [Provide]
+//   - use another adaptor in a test, or in production: [ReplaceAdaptor]
+//   - put all services below one namespace, such as a tenant's: [InNamespace]
+//   - write the module of a backend of your own: [Backend], [BackendConfig]
+//
+// # What a service asks for
+//
+// A service takes an [adaptor.AtomicKVAdaptor] in its constructor, or an [adaptor.KVAdaptor] if it
+// needs no atomic operation. A service that takes *memory.MemoryKV itself always gets memory:
+// none of the options above reaches it.
+//
+// A constructor may open namespaces. The first operation belongs in an OnStart hook, or later:
+//
+//	func NewCounter(lc fx.Lifecycle, kv adaptor.AtomicKVAdaptor) (*Counter, error) {
+//		store, err := kv.Namespace("counter")
+//		c := &Counter{store}
+//		lc.Append(fx.StartHook(c.load)) // c.load may use the store
+//		return c, err
+//	}
+//
+// An operation inside the constructor works on memory. On Redis it returns an error ("not
+// started"), because redismodule connects in its own OnStart hook. fx runs this hook before the
+// hooks of all services that use the store.
+//
+// # Changing the adaptor with fx itself
+//
+// Both adaptor types come from the one MemoryKV by a chain: *memory.MemoryKV, AtomicKVAdaptor,
+// KVAdaptor. Each is made from the previous one. Therefore one decoration of AtomicKVAdaptor at
+// the root of the app also changes KVAdaptor:
+//
+//		fx.Decorate(func(kv adaptor.AtomicKVAdaptor) (adaptor.AtomicKVAdaptor, error) { … })
+//
+//	  - The result type must be the interface. At the root, fx.New fails if a Decorate returns
+//	    *adaptor.AtomicKVStore, which to fx is another type. Inside an fx.Module such a Decorate
+//	    has no effect, and nobody notices: use [InNamespace].
+//	  - Inside an fx.Module, a Decorate of AtomicKVAdaptor does not change KVAdaptor.
+//	    [InNamespace] changes both.
+//	  - fx allows one decoration of a type per scope. A second one fails ("already decorated").
+//	    [ReplaceAdaptor] is not such a decoration: the app's own Decorate receives the
+//	    replacement.
+//	  - fx.Replace(a) replaces the concrete type of a. With a *memory.MemoryKV it reaches the
+//	    services of kvmodule.Module. With any other type it has no effect.
+//
+// # Life
+//
+// The collector starts and stops with the app, if a service needs the MemoryKV. Otherwise
+// nothing is built and nothing runs. If the start of the app times out, fx skips every OnStop. A
+// program that continues after that, such as a test, calls the Stop of its MemoryKV itself.
 package kvmodule
 
 import (
@@ -24,21 +65,23 @@ import (
 	"go.uber.org/fx"
 
 	"github.com/zelt-go/kv/adaptor"
-	"github.com/zelt-go/kv/internal/module"
 	"github.com/zelt-go/kv/memory"
 )
 
-// Module provides *memory.MemoryKV, adaptor.AtomicKVAdaptor and adaptor.KVAdaptor,
-// and nothing else. Optional from the graph: [memory.Config] (see [WithConfig]) and
-// *slog.Logger, which gets one debug line per sweep that removed something.
+// Module provides *memory.MemoryKV, adaptor.AtomicKVAdaptor and adaptor.KVAdaptor. Optional
+// values from the graph are a [memory.Config] (see [WithConfig]) and a *slog.Logger, which gets
+// one debug line per sweep that removed an entry.
 //
 // An app has one Module, and either this one or redismodule.Module: fx refuses a second
 // provider of a type.
-var Module = fx.Module("kv",
-	fx.Provide(New, eitherKvmoduleOrRedismodule, module.PlainAdaptor),
-)
+var Module = Backend(packageName, New, eitherKvmoduleOrRedismodule)
 
-// Params is what [New] takes from the graph.
+const packageName = "kvmodule"
+
+// eitherKvmoduleOrRedismodule is quoted by fx in the error of an app with both modules.
+func eitherKvmoduleOrRedismodule(kv *memory.MemoryKV) adaptor.AtomicKVAdaptor { return kv }
+
+// Params is the input of [New].
 type Params struct {
 	fx.In
 
@@ -46,23 +89,23 @@ type Params struct {
 	Config    memory.Config `optional:"true"`
 	Logger    *slog.Logger  `optional:"true"`
 
-	// Misplaced is there to be refused: a pointer is another type to fx than
-	// memory.Config, and would be ignored in silence.
+	// Misplaced must be nil. To fx a pointer is another type than memory.Config, so it would
+	// have no effect.
 	Misplaced *memory.Config `optional:"true"`
 }
 
-// Result is what [New] puts into the graph.
+// Result is the output of [New].
 type Result struct {
 	fx.Out
 
 	KV *memory.MemoryKV
 }
 
-// New makes the MemoryKV and ties its collector to the app's life. The error says
-// which part of the configuration can't be.
+// New makes the MemoryKV and appends its Start and Stop to the app's lifecycle. The error says
+// which part of the configuration is wrong.
 func New(p Params) (Result, error) {
 	if p.Misplaced != nil {
-		return Result{}, errors.New("kvmodule: the app supplies a *memory.Config, which would be ignored: use kvmodule.WithConfig, or supply a memory.Config")
+		return Result{}, errors.New("kvmodule: the app supplies a *memory.Config, which has no effect: use kvmodule.WithConfig, or supply a memory.Config")
 	}
 	if p.Config.Logger == nil {
 		p.Config.Logger = p.Logger
@@ -75,25 +118,8 @@ func New(p Params) (Result, error) {
 	return Result{KV: kv}, nil
 }
 
-// WithConfig supplies the configuration of the MemoryKV, once per app.
+// WithConfig supplies the configuration of the MemoryKV, once per app. fx.New fails if the app
+// does not have kvmodule.Module.
 func WithConfig(config memory.Config) fx.Option {
-	return fx.Supply(config)
+	return BackendConfig(packageName, func() memory.Config { return config })
 }
-
-// ReplaceAdaptor makes the whole app use a: services that take an
-// adaptor.AtomicKVAdaptor or an adaptor.KVAdaptor get it, and no MemoryKV is built
-// for them. It is for the root of the app; inside an fx.Module it reaches only that
-// module's AtomicKVAdaptor. A nil a fails fx.New.
-//
-// A bare fx.Replace(a) would replace the concrete type of a only. fx allows one
-// decoration of a type in a scope: an app that decorates AtomicKVAdaptor itself has to
-// leave that out of a test that replaces it.
-func ReplaceAdaptor(a adaptor.AtomicKVAdaptor) fx.Option {
-	if module.IsNil(a) {
-		return fx.Error(errors.New("kvmodule: ReplaceAdaptor needs an adaptor, got nil"))
-	}
-	return fx.Decorate(func() adaptor.AtomicKVAdaptor { return a })
-}
-
-// eitherKvmoduleOrRedismodule has a name that helps: in an app with both modules, fx quotes it.
-func eitherKvmoduleOrRedismodule(kv *memory.MemoryKV) adaptor.AtomicKVAdaptor { return kv }

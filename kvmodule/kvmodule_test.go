@@ -198,36 +198,97 @@ func TestDecorationMayWrap(t *testing.T) {
 	app.RequireStop()
 }
 
-// A bare fx.Replace(fake) replaces the concrete type of fake: silently nothing. That
-// is why ReplaceAdaptor exists; should fx change, this test says so.
+// fx.Replace replaces the concrete type of its argument. The chain starts at *memory.MemoryKV,
+// so a MemoryKV reaches both adaptor types. Any other type has no effect: ReplaceAdaptor exists
+// for this reason. If fx changes, this test fails.
 func TestPitfallBareReplace(t *testing.T) {
-	fake := &fakeAdaptor{newMemory(t)}
-	var s services
-	app := fxtest.New(t, kvmodule.Module, fx.Replace(fake), fx.Invoke(func(got services) { s = got }))
-	app.RequireStart()
-	mark(t, s)
-	atomic, plain := marked(t, fake)
-	assert.False(t, atomic || plain)
-	app.RequireStop()
+	kv := newMemory(t)
+	for name, tt := range map[string]struct {
+		replace fx.Option
+		want    bool
+	}{
+		"a MemoryKV":   {fx.Replace(kv), true},
+		"another type": {fx.Replace(&fakeAdaptor{kv}), false},
+	} {
+		var s services
+		app := fxtest.New(t, kvmodule.Module, tt.replace, fx.Invoke(func(got services) { s = got }))
+		app.RequireStart()
+		mark(t, s)
+		atomic, plain := marked(t, kv)
+		assert.Equal(t, tt.want, atomic, name)
+		assert.Equal(t, tt.want, plain, name)
+		app.RequireStop()
+		store, err := kv.Namespace("ns")
+		require.NoError(t, err)
+		require.NoError(t, store.Clear(ctx))
+	}
 }
 
-// Inside an fx.Module, ReplaceAdaptor reaches that module's AtomicKVAdaptor and nothing
-// else, as its comment says: KVAdaptor is made where kvmodule is.
-func TestPitfallReplaceInASiblingModule(t *testing.T) {
+// The app's own decoration is around a replaced adaptor.
+func TestReplaceBelowADecoration(t *testing.T) {
 	fake := newMemory(t)
-	var inside, outside services
-	app := fxtest.New(t, kvmodule.Module,
-		fx.Module("sibling", kvmodule.ReplaceAdaptor(fake), fx.Invoke(func(s services) { inside = s })),
-		fx.Invoke(func(s services) { outside = s }))
+	tenant, err := fake.Namespace("tenant-1")
+	require.NoError(t, err)
+	for name, decorate := range map[string]fx.Option{
+		"fx.Decorate": fx.Decorate(func(a adaptor.AtomicKVAdaptor) (adaptor.AtomicKVAdaptor, error) { return a.Namespace("tenant-1") }),
+		"InNamespace": kvmodule.InNamespace("tenant-1"),
+	} {
+		var s services
+		app := fxtest.New(t, kvmodule.ReplaceAdaptor(fake), kvmodule.Module, decorate, fx.Invoke(func(got services) { s = got }))
+		app.RequireStart()
+		mark(t, s)
+		atomic, plain := marked(t, tenant)
+		assert.True(t, atomic && plain, name)
+		app.RequireStop()
+		require.NoError(t, tenant.ClearTree(ctx))
+	}
+}
+
+// A replacement that would have no effect is an error, whether a service needs the store or not.
+func TestReplaceInTheWrongScopeFails(t *testing.T) {
+	replace := kvmodule.ReplaceAdaptor(newMemory(t))
+	inside := fx.Module("sibling", replace)
+	needs := fx.Invoke(func(services) {})
+	for name, opts := range map[string]fx.Option{
+		"not needed": fx.Options(kvmodule.Module, inside),
+		"needed":     fx.Options(kvmodule.Module, inside, needs),
+		"first":      fx.Options(inside, kvmodule.Module, needs),
+		"two levels": fx.Options(kvmodule.Module, fx.Module("outer", inside), needs),
+	} {
+		assert.EqualError(t, quiet(opts).Err(),
+			"kvmodule: ReplaceAdaptor has no effect inside an fx.Module: move it to the options of fx.New", name)
+	}
+	assert.EqualError(t, quiet(replace).Err(), "kvmodule: ReplaceAdaptor needs kvmodule.Module or redismodule.Module in the app")
+	assert.ErrorContains(t, quiet(kvmodule.Module, replace, replace).Err(), "already decorated")
+}
+
+// To fx, *adaptor.AtomicKVStore and adaptor.AtomicKVAdaptor are two types. A Decorate that
+// returns the store compiles. At the root it is an error. Inside an fx.Module it has no effect.
+func TestPitfallDecorateReturnsAStore(t *testing.T) {
+	tenant := fx.Decorate(func(a adaptor.AtomicKVAdaptor) (*adaptor.AtomicKVStore, error) { return a.Namespace("tenant-1") })
+	for name, needs := range map[string]fx.Option{
+		"none":   fx.Options(),
+		"atomic": fx.Invoke(func(adaptor.AtomicKVAdaptor) {}),
+		"plain":  fx.Invoke(func(adaptor.KVAdaptor) {}),
+		"handle": kvmodule.Provide[session]("sessions"),
+	} {
+		assert.ErrorContains(t, quiet(kvmodule.Module, tenant, needs).Err(), "kvmodule: a Decorate of the app returns *adaptor.AtomicKVStore, which has no effect", name)
+	}
+
+	kv := newMemory(t)
+	var s services
+	app := fxtest.New(t, kvmodule.Module, kvmodule.ReplaceAdaptor(kv),
+		fx.Module("sibling", tenant, fx.Invoke(func(got services) { s = got })))
 	app.RequireStart()
-	mark(t, outside)
-	atomic, plain := marked(t, fake)
-	assert.False(t, atomic || plain)
-	mark(t, inside)
-	atomic, plain = marked(t, fake)
-	assert.True(t, atomic)
-	assert.False(t, plain)
+	mark(t, s)
+	atomic, plain := marked(t, kv)
+	assert.True(t, atomic && plain, "fx gives the services the undecorated adaptor")
 	app.RequireStop()
+
+	// A service may provide a store of its own type, and nothing sees the module's.
+	assert.NoError(t, quiet(kvmodule.Module, fx.Provide(func(a adaptor.AtomicKVAdaptor) (*adaptor.AtomicKVStore, error) { return a.Namespace("x") }),
+		fx.Invoke(func(s *adaptor.AtomicKVStore) error { return s.Set(ctx, "k", 1) })).Err())
+	assert.ErrorContains(t, quiet(kvmodule.Module, fx.Invoke(func(*adaptor.AtomicKVStore) {})).Err(), "missing type: *adaptor.AtomicKVStore")
 }
 
 func TestReplaceByNilFails(t *testing.T) {
@@ -247,7 +308,19 @@ func TestPitfallSecondProvider(t *testing.T) {
 	second := fx.Provide(func() adaptor.AtomicKVAdaptor { return newMemory(t) })
 	assert.ErrorContains(t, quiet(kvmodule.Module, second).Err(), "already provided")
 	assert.ErrorContains(t, quiet(kvmodule.Module, kvmodule.Module).Err(), "already provided")
-	assert.ErrorContains(t, quiet(kvmodule.Module, kvmodule.WithConfig(memory.Config{}), kvmodule.WithConfig(memory.Config{})).Err(), "already provided")
+}
+
+// The configuration of a module is given once, beside that module.
+func TestWithConfigHasAnEffectOrFails(t *testing.T) {
+	config := kvmodule.WithConfig(memory.Config{})
+	other := kvmodule.Backend("othermodule", func() *fakeAdaptor { return &fakeAdaptor{newMemory(t)} },
+		func(a *fakeAdaptor) adaptor.AtomicKVAdaptor { return a })
+	assert.NoError(t, quiet(config, kvmodule.Module).Err())
+	assert.EqualError(t, quiet(config).Err(), "kvmodule: kvmodule.WithConfig has no effect without kvmodule.Module: add the module to the app")
+	assert.EqualError(t, quiet(other, config).Err(),
+		"kvmodule: kvmodule.WithConfig has no effect in an app with othermodule.Module: use kvmodule.Module, or othermodule.WithConfig")
+	twice := quiet(kvmodule.Module, config, config).Err()
+	assert.ErrorContains(t, twice, "WithConfig.func")
 }
 
 // A sibling that eats the time of the start: fx gives up, and its rollback skips

@@ -2,7 +2,6 @@ package kvmodule
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/zelt-go/kv/adaptor"
 	"github.com/zelt-go/kv/adaptor/driver"
-	"github.com/zelt-go/kv/internal/module"
 	"github.com/zelt-go/kv/internal/place"
 )
 
@@ -57,8 +55,8 @@ type claim struct {
 }
 
 func newHandle[T any](kv adaptor.AtomicKVAdaptor, name string, opts []adaptor.TypedOption) (h handle[T], err error) {
-	if module.IsNil(kv) {
-		return h, errors.New("the adaptor.AtomicKVAdaptor in the app is nil")
+	if isNil(kv) {
+		return h, errNilAdaptor
 	}
 	store, err := kv.Namespace(name)
 	if err != nil {

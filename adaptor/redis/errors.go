@@ -18,7 +18,7 @@ import (
 
 var (
 	errNotMade    = driver.Reason(errors.New("redis: not made by New"), "the RedisKV was not made by redis.New or redis.NewFromClient")
-	errNotStarted = driver.Reason(errors.New("redis: not started"), "the RedisKV is not started, or was stopped: its Start comes before its use (redismodule calls it when the app starts)")
+	errNotStarted = driver.Reason(errors.New("redis: not started"), "the RedisKV is not started or was stopped: in an fx app, use the store for the first time in an OnStart hook, not in a constructor; without fx, call Start first")
 	errCrowded    = "no place among redis.Config.Pipeline operations that wait for the server"
 
 	// errAnswer: a write was applied, or not.

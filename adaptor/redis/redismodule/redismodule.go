@@ -1,12 +1,21 @@
-// Package redismodule provides a [redis.RedisKV] to an fx app, as the stores that its services ask
-// for. It has the shape of kvmodule, and takes its place:
+// Package redismodule provides a [redis.RedisKV] to an fx app, as the stores that its services
+// ask for. It has the shape of kvmodule and replaces it:
 //
 //	fx.New(redismodule.Module, fx.Provide(NewCacheService), …)
 //
-// A service takes an [adaptor.AtomicKVAdaptor], or an [adaptor.KVAdaptor] if it needs no
-// atomic operation; both come from the one RedisKV by a chain, each made from the one before, so
-// that kvmodule.ReplaceAdaptor swaps both here too. The app starts only if the server answers
-// and is one that the stores can use, and the connection ends with the app.
+// To do X, use Y:
+//
+//   - give services their stores on Redis: [Module]
+//   - say which server: [WithConfig], or the environment variable REDIS_URL
+//   - everything else (another adaptor in a test, a handle on values of one type, one namespace
+//     for all services): the options of [kvmodule], which work with both modules
+//
+// The app starts only if the server answers and has all commands that the stores need. The
+// connections close when the app stops.
+//
+// A constructor may open namespaces. The first operation belongs in an OnStart hook or later,
+// because the RedisKV connects in its own OnStart hook. fx runs this hook before the hooks of all
+// services that use the store. An operation inside a constructor returns an error.
 package redismodule
 
 import (
@@ -19,21 +28,24 @@ import (
 
 	"github.com/zelt-go/kv/adaptor"
 	"github.com/zelt-go/kv/adaptor/redis"
-	"github.com/zelt-go/kv/internal/module"
+	"github.com/zelt-go/kv/kvmodule"
 )
 
-// Module provides *redis.RedisKV, adaptor.AtomicKVAdaptor and adaptor.KVAdaptor, and nothing
-// else. Optional from the graph: [redis.Config] (see [WithConfig]; without one the server is
-// REDIS_URL's), a *slog.Logger, and a rueidis.Client, which is then used instead of one of our
-// own, and is closed by whoever provides it.
+// Module provides *redis.RedisKV, adaptor.AtomicKVAdaptor and adaptor.KVAdaptor. Optional values
+// from the graph are a [redis.Config] (see [WithConfig]), a *slog.Logger, and a rueidis.Client.
+// Without a Config the URL comes from REDIS_URL. The RedisKV uses a given client instead of its
+// own; the provider of the client closes it.
 //
 // An app has one Module, and either this one or kvmodule.Module: fx refuses a second provider
 // of a type, and names both.
-var Module = fx.Module("kv",
-	fx.Provide(New, eitherKvmoduleOrRedismodule, module.PlainAdaptor),
-)
+var Module = kvmodule.Backend(packageName, New, eitherKvmoduleOrRedismodule)
 
-// Params is what [New] takes from the graph.
+const packageName = "redismodule"
+
+// eitherKvmoduleOrRedismodule is quoted by fx in the error of an app with both modules.
+func eitherKvmoduleOrRedismodule(kv *redis.RedisKV) adaptor.AtomicKVAdaptor { return kv }
+
+// Params is the input of [New].
 type Params struct {
 	fx.In
 
@@ -42,23 +54,23 @@ type Params struct {
 	Client    rueidis.Client `optional:"true"`
 	Logger    *slog.Logger   `optional:"true"`
 
-	// Misplaced is there to be refused: a pointer is another type to fx than
-	// redis.Config, and would be ignored in silence.
+	// Misplaced must be nil. To fx a pointer is another type than redis.Config, so it would have
+	// no effect.
 	Misplaced *redis.Config `optional:"true"`
 }
 
-// Result is what [New] puts into the graph.
+// Result is the output of [New].
 type Result struct {
 	fx.Out
 
 	KV *redis.RedisKV
 }
 
-// New makes the RedisKV and ties its connection to the app's life. The error says which part of
-// the configuration can't be.
+// New makes the RedisKV and appends its Start and Stop to the app's lifecycle. The error says
+// which part of the configuration is wrong.
 func New(p Params) (Result, error) {
 	if p.Misplaced != nil {
-		return Result{}, errors.New("redismodule: the app supplies a *redis.Config, which would be ignored: use redismodule.WithConfig, or supply a redis.Config")
+		return Result{}, errors.New("redismodule: the app supplies a *redis.Config, which has no effect: use redismodule.WithConfig, or supply a redis.Config")
 	}
 	if p.Config.Logger == nil {
 		p.Config.Logger = p.Logger
@@ -77,10 +89,8 @@ func New(p Params) (Result, error) {
 	return Result{KV: kv}, nil
 }
 
-// WithConfig supplies the configuration of the RedisKV, once per app.
+// WithConfig supplies the configuration of the RedisKV, once per app. fx.New fails if the app
+// does not have redismodule.Module.
 func WithConfig(config redis.Config) fx.Option {
-	return fx.Supply(config)
+	return kvmodule.BackendConfig(packageName, func() redis.Config { return config })
 }
-
-// eitherKvmoduleOrRedismodule has a name that helps: in an app with both modules, fx quotes it.
-func eitherKvmoduleOrRedismodule(kv *redis.RedisKV) adaptor.AtomicKVAdaptor { return kv }

@@ -192,3 +192,39 @@ func TestPitfallNobodyAsks(t *testing.T) {
 	app.RequireStart()
 	app.RequireStop()
 }
+
+// Each module refuses the configuration of the other one, which would have no effect.
+func TestConfigOfTheOtherModuleFails(t *testing.T) {
+	assert.EqualError(t, fx.New(fx.NopLogger, kvmodule.Module, redismodule.WithConfig(redis.Config{})).Err(),
+		"kvmodule: redismodule.WithConfig has no effect in an app with kvmodule.Module: use redismodule.Module, or kvmodule.WithConfig")
+	assert.EqualError(t, fx.New(fx.NopLogger, redismodule.Module, kvmodule.WithConfig(memory.Config{})).Err(),
+		"kvmodule: kvmodule.WithConfig has no effect in an app with redismodule.Module: use kvmodule.Module, or redismodule.WithConfig")
+	config := redismodule.WithConfig(redis.Config{})
+	twice := fx.New(fx.NopLogger, redismodule.Module, config, config).Err()
+	assert.ErrorContains(t, twice, "already provided by")
+	assert.ErrorContains(t, twice, "redismodule.WithConfig")
+}
+
+// A constructor runs before every OnStart hook, so nothing is connected yet. The error says where
+// the first operation belongs, and there it works.
+func TestFirstUseBelongsInAnOnStartHook(t *testing.T) {
+	server := redistest.Start(t)
+	first := func(kv adaptor.AtomicKVAdaptor) error {
+		store, err := kv.Namespace("ns")
+		if err != nil {
+			return err
+		}
+		return store.Set(ctx, "k", 1)
+	}
+	module := fx.Options(redismodule.Module, redismodule.WithConfig(redis.Config{URL: server.URL()}))
+	err := fx.New(fx.NopLogger, module, fx.Invoke(first)).Err()
+	assert.ErrorContains(t, err, "not started")
+	assert.ErrorContains(t, err, "in an OnStart hook, not in a constructor")
+
+	app := fxtest.New(t, module, fx.Invoke(func(lc fx.Lifecycle, kv adaptor.AtomicKVAdaptor) {
+		lc.Append(fx.StartHook(func() error { return first(kv) }))
+	}))
+	app.RequireStart()
+	assert.Equal(t, "1", server.Do("GET", "ns:k"))
+	app.RequireStop()
+}
