@@ -44,6 +44,8 @@ func TestImpossibleBoundsAreRefused(t *testing.T) {
 		{MaxBytes: 1000}:          "memory: Config.MaxBytes must be at least 65536, got 1000 (zero means unbounded)",
 		{MaxValueBytes: -1}:       "memory: Config.MaxValueBytes must not be negative, got -1 (zero means unbounded)",
 		{GCInterval: -1}:          "memory: Config.GCInterval must not be negative, got -1ns (zero means one minute)",
+		{GCInterval: 60}:          "memory: Config.GCInterval must be at least 1ms, got 60ns: a duration needs a unit, such as 60 * time.Second",
+		{GCInterval: 999_999}:     "memory: Config.GCInterval must be at least 1ms, got 999.999µs: a duration needs a unit, such as 60 * time.Second",
 		{MaxBytes: 64 << 10}:      "",
 		{MaxBytes: math.MaxInt64}: "",
 	} {

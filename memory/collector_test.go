@@ -176,10 +176,13 @@ func TestStopWaitsForASlowSweep(t *testing.T) {
 
 // Start and Stop may follow each other, from many goroutines, and leave nothing.
 func TestThousandCycles(t *testing.T) {
-	kv, err := memory.New(memory.Config{GCInterval: time.Microsecond})
+	kv, err := memory.New(memory.Config{GCInterval: time.Millisecond})
 	require.NoError(t, err)
-	for range 1000 {
+	for i := range 1000 {
 		require.NoError(t, kv.Start(ctx))
+		if i%10 == 0 {
+			time.Sleep(time.Millisecond) // Stop meets a sweep
+		}
 		require.NoError(t, kv.Stop(ctx))
 	}
 	var wg sync.WaitGroup

@@ -8,8 +8,9 @@ import (
 
 // Config configures a MemoryKV. The zero value works.
 type Config struct {
-	// GCInterval is the time between two sweeps of the collector. Zero means one
-	// minute; a negative interval is an error of New.
+	// GCInterval is the time between two sweeps of the collector, for example
+	// 60 * time.Second. Zero means one minute. New returns an error if the interval is
+	// negative or shorter than one millisecond.
 	GCInterval time.Duration
 
 	// MaxBytes bounds the memory that the store holds, in bytes: all that [Stats].Bytes
@@ -36,6 +37,9 @@ func (c Config) withDefaults() (Config, error) {
 	switch {
 	case c.GCInterval < 0:
 		return c, fmt.Errorf("memory: Config.GCInterval must not be negative, got %v (zero means one minute)", c.GCInterval)
+	case c.GCInterval > 0 && c.GCInterval < time.Millisecond:
+		// A bare 60 is 60 ns: the collector would sweep all the time.
+		return c, fmt.Errorf("memory: Config.GCInterval must be at least 1ms, got %v: a duration needs a unit, such as 60 * time.Second", c.GCInterval)
 	case c.MaxBytes < 0 || c.MaxBytes > 0 && c.MaxBytes < leastBound:
 		return c, fmt.Errorf("memory: Config.MaxBytes must be at least %d, got %d (zero means unbounded)", leastBound, c.MaxBytes)
 	case c.MaxValueBytes < 0:

@@ -105,6 +105,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Timeout < 0 {
 		return c, fmt.Errorf("redis: Config.Timeout must not be negative, got %s", c.Timeout)
 	}
+	if c.Timeout < time.Millisecond { // a bare 2 is 2 ns: no operation would end in time
+		return c, fmt.Errorf("redis: Config.Timeout must be at least 1ms, got %s: a duration needs a unit, such as 2 * time.Second", c.Timeout)
+	}
 	if c.Username != "" && c.Password == "" {
 		return c, errors.New("redis: Config.Username needs Config.Password")
 	}

@@ -43,11 +43,12 @@ func TestConfig(t *testing.T) {
 	}
 	t.Setenv("REDIS_URL", "")
 	for want, config := range map[string]redis.Config{
-		"redis: Config.Timeout must not be negative, got -1ns":                {Timeout: -1},
-		"redis: Config.Pipeline must be at least 256, or 0 for 1024; got 255": {Pipeline: 255},
-		"redis: Config.Pipeline must be at most 1048576, got 1048577":         {Pipeline: 1<<20 + 1},
-		"redis: Config.Buffer must be at least 4096, or 0 for 65536; got -1":  {Buffer: -1},
-		"redis: Config.Username needs Config.Password":                        {Username: "u"},
+		"redis: Config.Timeout must not be negative, got -1ns":                                                  {Timeout: -1},
+		"redis: Config.Timeout must be at least 1ms, got 2ns: a duration needs a unit, such as 2 * time.Second": {Timeout: 2},
+		"redis: Config.Pipeline must be at least 256, or 0 for 1024; got 255":                                   {Pipeline: 255},
+		"redis: Config.Pipeline must be at most 1048576, got 1048577":                                           {Pipeline: 1<<20 + 1},
+		"redis: Config.Buffer must be at least 4096, or 0 for 65536; got -1":                                    {Buffer: -1},
+		"redis: Config.Username needs Config.Password":                                                          {Username: "u"},
 	} {
 		_, err := redis.New(config)
 		assert.EqualError(t, err, want)
