@@ -10,8 +10,8 @@ import (
 	"github.com/zelt-go/kv/adaptor"
 )
 
-// Backend returns the fx module of a backend. [Module] is made by it, and so is
-// redismodule.Module. A backend of another repository gets the same wiring by it:
+// Backend returns the fx module of a backend, such as [Module] and redismodule.Module. A backend
+// of another repository gets the same wiring:
 //
 //	var Module = kvmodule.Backend("mymodule", New, asAdaptor)
 //
@@ -57,8 +57,8 @@ func refuseDecoratedStore(store *adaptor.AtomicKVStore) error {
 // literal in the backend's own WithConfig: if an app gives the option twice, the error of fx
 // names this function.
 //
-// The option makes fx.New fail if the app has the module of another backend, or none. Without
-// this check the configuration would have no effect, and nobody would notice.
+// The option makes fx.New fail if the app has the module of another backend, or no module.
+// Without this check the configuration would have no effect and cause no error.
 func BackendConfig(name string, constructor any) fx.Option {
 	return fx.Options(
 		fx.Provide(constructor),

@@ -81,7 +81,7 @@ func ExampleProvide_sameNamespace() {
 		kvmodule.Provide[Token]("sessions"),
 	)
 	fmt.Println(app.Err())
-	// Output: kvmodule: Provide[kvmodule_test.Session] ("sessions") and Provide[kvmodule_test.Token] ("sessions") have one namespace: give each its own
+	// Output: kvmodule: Provide[kvmodule_test.Session] ("sessions") and Provide[kvmodule_test.Token] ("sessions") have the same namespace: give each handle its own namespace
 }
 
 // A test gives the app a store of its own, and looks into it afterwards.

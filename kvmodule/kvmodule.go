@@ -3,16 +3,16 @@
 //
 //	fx.New(kvmodule.Module, fx.Provide(NewCacheService), …)
 //
-// To do X, use Y:
+// The options of an app, by purpose:
 //
-//   - give services their stores in memory: [Module]; on Redis: redismodule.Module
-//   - configure the store: [WithConfig]
-//   - give a service a handle on values of one type: [Provide]
-//   - use another adaptor in a test, or in production: [ReplaceAdaptor]
-//   - put all services below one namespace, such as a tenant's: [InNamespace]
-//   - write the module of a backend of your own: [Backend], [BackendConfig]
+//   - [Module] gives services their stores in memory, and redismodule.Module on Redis.
+//   - [WithConfig] configures the store.
+//   - [Provide] gives services a handle on values of one type.
+//   - [ReplaceAdaptor] gives services another adaptor, in a test or in production.
+//   - [InNamespace] puts all services below one namespace, for example a tenant's.
+//   - [Backend] and [BackendConfig] make the module of another backend.
 //
-// # What a service asks for
+// # Inside a service
 //
 // A service takes an [adaptor.AtomicKVAdaptor] in its constructor, or an [adaptor.KVAdaptor] if it
 // needs no atomic operation. A service that takes *memory.MemoryKV itself always gets memory:
@@ -37,18 +37,20 @@
 // KVAdaptor. Each is made from the previous one. Therefore one decoration of AtomicKVAdaptor at
 // the root of the app also changes KVAdaptor:
 //
-//		fx.Decorate(func(kv adaptor.AtomicKVAdaptor) (adaptor.AtomicKVAdaptor, error) { … })
+//	fx.Decorate(func(kv adaptor.AtomicKVAdaptor) (adaptor.AtomicKVAdaptor, error) { … })
 //
-//	  - The result type must be the interface. At the root, fx.New fails if a Decorate returns
-//	    *adaptor.AtomicKVStore, which to fx is another type. Inside an fx.Module such a Decorate
-//	    has no effect, and nobody notices: use [InNamespace].
-//	  - Inside an fx.Module, a Decorate of AtomicKVAdaptor does not change KVAdaptor.
-//	    [InNamespace] changes both.
-//	  - fx allows one decoration of a type per scope. A second one fails ("already decorated").
-//	    [ReplaceAdaptor] is not such a decoration: the app's own Decorate receives the
-//	    replacement.
-//	  - fx.Replace(a) replaces the concrete type of a. With a *memory.MemoryKV it reaches the
-//	    services of kvmodule.Module. With any other type it has no effect.
+// fx has these rules:
+//
+//   - The result type must be the interface. At the root, fx.New fails if a Decorate returns
+//     *adaptor.AtomicKVStore, which to fx is another type. Inside an fx.Module such a Decorate
+//     has no effect and causes no error. Use [InNamespace] there.
+//   - Inside an fx.Module, a Decorate of AtomicKVAdaptor does not change KVAdaptor.
+//     [InNamespace] changes both.
+//   - fx allows one decoration of a type per scope. A second one fails ("already decorated").
+//     [ReplaceAdaptor] is not such a decoration: the app's own Decorate receives the
+//     replacement.
+//   - fx.Replace(a) replaces the concrete type of a. With a *memory.MemoryKV it reaches the
+//     services of kvmodule.Module. With any other type it has no effect and causes no error.
 //
 // # Life
 //

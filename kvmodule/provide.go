@@ -14,19 +14,23 @@ import (
 	"github.com/zelt-go/kv/internal/place"
 )
 
-// Provide puts an [adaptor.Typed] of T into the graph, a handle on the namespace of that
-// name in the app's adaptor.AtomicKVAdaptor, whichever module provides that:
+// Provide puts an [adaptor.Typed] of T into the graph. It is a handle on the namespace of the
+// given name in the app's adaptor.AtomicKVAdaptor, with either module:
 //
 //	fx.New(kvmodule.Module, kvmodule.Provide[Session]("sessions", adaptor.DefaultTTL(30*time.Minute)), …)
 //
-// Inside an fx.Module it is the AtomicKVAdaptor of that module, with its decorations.
+// Inside an fx.Module the handle uses the AtomicKVAdaptor of this module, with its decorations.
 //
-// fx.New fails, whether a service uses the handles or not, with an error that names both
-// if two of them have one namespace, or one's namespace lies inside another's; with
-// adaptor.ErrInvalidTTL if an option can't be, and with adaptor.ErrEmptyNamespace. To
-// find that out it builds the app's store, which thus starts with the app. fx
-// itself refuses two handles of one type: a second namespace of sessions needs a type of
-// its own, such as type AdminSession Session.
+// fx.New fails in these cases, whether or not a service uses the handles:
+//
+//   - Two handles have the same namespace, or the namespace of one is inside the namespace of
+//     the other. The error names both handles.
+//   - An option is wrong: adaptor.ErrInvalidTTL.
+//   - The name is empty: adaptor.ErrEmptyNamespace.
+//
+// To check this, fx.New builds the app's store, and the store starts with the app. fx refuses
+// two handles of one type. For a second namespace of sessions, declare another type, such as
+// type AdminSession Session.
 func Provide[T any](name string, opts ...adaptor.TypedOption) fx.Option {
 	return fx.Options(
 		fx.Provide(func(kv adaptor.AtomicKVAdaptor) (handle[T], error) {
@@ -40,7 +44,7 @@ func Provide[T any](name string, opts ...adaptor.TypedOption) fx.Option {
 	)
 }
 
-// handle is what Provide puts into the graph.
+// handle is the output of Provide's constructor.
 type handle[T any] struct {
 	fx.Out
 
@@ -71,17 +75,18 @@ func (c claim) String() string {
 	return fmt.Sprintf("Provide[%v] (%q)", c.of, strings.TrimSuffix(driver.Key(c.at.Path, ""), ":"))
 }
 
-// claims are those of a whole app: a group, since what nobody uses is not built otherwise,
-// and two handles would meet only where a service uses both.
+// claims are the claims of a whole app. They are a value group, because fx builds every member
+// of a group. A single handle is built only if a service uses it, and then two handles with the
+// same namespace could stay unnoticed.
 type claims struct {
 	fx.In
 
 	All []claim `group:"kvmodule.claims"`
 }
 
-// apart finds two handles of which one reads and writes what is the other's.
+// apart returns an error if one handle reads and writes the entries of another handle.
 func apart(c claims) error {
-	// Outer ones first; fx gives them in any order.
+	// Outer namespaces come first. fx passes the members of a group in random order.
 	slices.SortFunc(c.All, func(a, b claim) int {
 		return cmp.Or(cmp.Compare(len(a.at.Path), len(b.at.Path)), cmp.Compare(a.String(), b.String()))
 	})
@@ -90,9 +95,9 @@ func apart(c claims) error {
 			switch {
 			case !outer.at.Contains(inner.at):
 			case len(outer.at.Path) == len(inner.at.Path):
-				return fmt.Errorf("kvmodule: %v and %v have one namespace: give each its own", outer, inner)
+				return fmt.Errorf("kvmodule: %v and %v have the same namespace: give each handle its own namespace", outer, inner)
 			default:
-				return fmt.Errorf("kvmodule: the namespace of %v lies inside that of %v: give each its own", inner, outer)
+				return fmt.Errorf("kvmodule: the namespace of %v is inside the namespace of %v: give each handle its own namespace", inner, outer)
 			}
 		}
 	}

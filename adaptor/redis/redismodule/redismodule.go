@@ -1,14 +1,12 @@
 // Package redismodule provides a [redis.RedisKV] to an fx app, as the stores that its services
 // ask for. It has the shape of kvmodule and replaces it:
 //
-//	fx.New(redismodule.Module, fx.Provide(NewCacheService), …)
+//		fx.New(redismodule.Module, fx.Provide(NewCacheService), …)
 //
-// To do X, use Y:
-//
-//   - give services their stores on Redis: [Module]
-//   - say which server: [WithConfig], or the environment variable REDIS_URL
-//   - everything else (another adaptor in a test, a handle on values of one type, one namespace
-//     for all services): the options of [kvmodule], which work with both modules
+//	  - [Module] gives services their stores on Redis.
+//	  - [WithConfig] says which server. Without it the environment variable REDIS_URL does.
+//	  - The options of [kvmodule] work with both modules: another adaptor in a test, a handle on
+//	    values of one type, one namespace for all services.
 //
 // The app starts only if the server answers and has all commands that the stores need. The
 // connections close when the app stops.

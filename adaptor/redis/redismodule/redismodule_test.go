@@ -183,7 +183,7 @@ func TestHandles(t *testing.T) {
 func TestHandlesAreApart(t *testing.T) {
 	err := fx.New(fx.NopLogger, redismodule.Module, redismodule.WithConfig(redis.Config{URL: "redis://name.invalid"}),
 		kvmodule.Provide[session]("sessions"), kvmodule.Provide[int]("sessions")).Err()
-	assert.ErrorContains(t, err, "have one namespace")
+	assert.ErrorContains(t, err, "have the same namespace")
 }
 
 // What nobody asks for is not built: nothing connects.
