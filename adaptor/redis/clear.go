@@ -12,39 +12,39 @@ import (
 var _ driver.Clearer = (*store)(nil)
 
 // mostPasses is how often Clear begins anew because the servers were not the same all the time.
-const mostPasses = 5
+const maxClearPasses = 5
 
 // Clear implements [driver.Clearer]: pages of SCAN, and an UNLINK of each key, together for a page.
 func (s *store) Clear(ctx context.Context, below bool) error {
-	l, err := s.kv.running()
+	c, err := s.kv.running()
 	if err != nil {
 		return err
 	}
-	began := false
-	for range mostPasses {
-		err = l.scan(ctx, pattern(s.prefix, below), func(physical []string) error {
-			var ours []string
+	sent := false
+	for range maxClearPasses {
+		err = c.scan(ctx, pattern(s.prefix, below), func(physical []string) error {
+			var matched []string
 			for _, p := range physical {
 				if path, _, ok := driver.Under(s.prefix, p); ok && (below || len(path) == 0) {
-					ours = append(ours, p)
+					matched = append(matched, p)
 				}
 			}
-			began = began || len(ours) > 0
-			var failed error
-			l.doMany(ctx, l.client, len(ours),
-				func(i int) rueidis.Completed { return l.client.B().Unlink().Key(ours[i]).Build() },
+			sent = sent || len(matched) > 0
+			var firstErr error
+			c.doMany(ctx, c.rueidis, len(matched),
+				func(i int) rueidis.Completed { return c.rueidis.B().Unlink().Key(matched[i]).Build() },
 				func(_ int, _ rueidis.RedisMessage, err error) {
-					if failed == nil {
-						failed = err
+					if firstErr == nil {
+						firstErr = err
 					}
 				})
-			return failed
+			return firstErr
 		})
-		if !errors.Is(err, errChanged) {
+		if !errors.Is(err, errTopologyChanged) {
 			break
 		}
 	}
-	if err != nil && began {
+	if err != nil && sent {
 		err = driver.Unknown(err)
 	}
 	return err

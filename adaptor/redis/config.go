@@ -75,8 +75,8 @@ const (
 	defaultTimeout  = 2 * time.Second
 	defaultPipeline = 1024
 	defaultBuffer   = 64 << 10
-	leastPipeline   = 256
-	leastBuffer     = 4 << 10
+	minPipeline     = 256
+	minBuffer       = 4 << 10
 )
 
 // withDefaults fills in what is zero, and refuses what can't be.
@@ -84,16 +84,16 @@ func (c Config) withDefaults() (Config, error) {
 	for _, f := range []struct {
 		name           string
 		value          *int
-		least, instead int
+		min, zeroMeans int
 	}{
-		{"Pipeline", &c.Pipeline, leastPipeline, defaultPipeline},
-		{"Buffer", &c.Buffer, leastBuffer, defaultBuffer},
+		{"Pipeline", &c.Pipeline, minPipeline, defaultPipeline},
+		{"Buffer", &c.Buffer, minBuffer, defaultBuffer},
 	} {
 		if *f.value == 0 {
-			*f.value = f.instead
+			*f.value = f.zeroMeans
 		}
-		if *f.value < f.least {
-			return c, fmt.Errorf("redis: Config.%s must be at least %d, or 0 for %d; got %d", f.name, f.least, f.instead, *f.value)
+		if *f.value < f.min {
+			return c, fmt.Errorf("redis: Config.%s must be at least %d, or 0 for %d; got %d", f.name, f.min, f.zeroMeans, *f.value)
 		}
 	}
 	if c.Pipeline > 1<<20 {
@@ -118,7 +118,7 @@ func (c Config) withDefaults() (Config, error) {
 func (c Config) pipelineScale() int { return bits.Len(uint(c.Pipeline - 1)) }
 
 // server is where a URL leads.
-type server struct {
+type target struct {
 	addresses []string
 	topology  topology
 	masterSet string      // of Sentinel
@@ -129,7 +129,7 @@ type server struct {
 }
 
 // String is what errors call it.
-func (s server) String() string { return strings.Join(s.addresses, ",") }
+func (s target) String() string { return strings.Join(s.addresses, ",") }
 
 // topology is how many servers there are, and who knows the primary.
 type topology string
@@ -142,7 +142,7 @@ const (
 
 // server reads the URL. Its errors quote nothing of it: any part of a URL with a mistake may
 // be a part of the password.
-func (c Config) server() (server, error) {
+func (c Config) target() (target, error) {
 	text, source := c.URL, "Config.URL"
 	if text == "" {
 		text, source = os.Getenv("REDIS_URL"), "the environment variable REDIS_URL"
@@ -150,33 +150,33 @@ func (c Config) server() (server, error) {
 	if text == "" {
 		text = defaultURL
 	}
-	bad := func(what string) (server, error) {
-		return server{}, fmt.Errorf("redis: %s %s; it should be like redis://user:password@host:6379/0, rediss://host (TLS), or unix:///path/to/socket", source, what)
+	invalid := func(what string) (target, error) {
+		return target{}, fmt.Errorf("redis: %s %s; it should be like redis://user:password@host:6379/0, rediss://host (TLS), or unix:///path/to/socket", source, what)
 	}
 	if !strings.Contains(text, "://") {
-		return bad("has no scheme")
+		return invalid("has no scheme")
 	}
 	u, err := url.Parse(text)
 	if err != nil {
-		return bad("is not a URL (what is special in a URL must be percent-encoded in a password)")
+		return invalid("is not a URL (what is special in a URL must be percent-encoded in a password)")
 	}
 	if strings.Contains(text, "#") { // what is before it would be taken for a host, and shown
-		return bad("has a # (in a password it is written %23)")
+		return invalid("has a # (in a password it is written %23)")
 	}
-	s := server{topology: single, username: u.User.Username()}
+	s := target{topology: single, username: u.User.Username()}
 	s.password, _ = u.User.Password()
 	if c.Password != "" {
 		s.username, s.password = c.Username, c.Password
 	}
 	if s.username != "" && s.password == "" {
-		return bad("has a user without a password (a password alone is written redis://:password@host)")
+		return invalid("has a user without a password (a password alone is written redis://:password@host)")
 	}
 	database := strings.TrimPrefix(u.Path, "/")
 	query := u.Query()
 	switch u.Scheme {
 	case "redis", "rediss":
 		if s.addresses = addresses(u.Host); s.addresses == nil {
-			return bad("has no host, or an address that is none")
+			return invalid("has no host, or an address that is none")
 		}
 		if u.Scheme == "rediss" {
 			s.tls = c.TLS.Clone()
@@ -191,39 +191,39 @@ func (c Config) server() (server, error) {
 		case "", "false":
 		case "true":
 			if s.topology == sentinel {
-				return bad("has both master_set and cluster")
+				return invalid("has both master_set and cluster")
 			}
 			s.topology = cluster
 		default:
-			return bad("has a cluster that is neither true nor false")
+			return invalid("has a cluster that is neither true nor false")
 		}
 		query.Del("master_set")
 		query.Del("cluster")
 		if s.topology == single && len(s.addresses) > 1 {
-			return bad("has several hosts, which are of a Cluster (add ?cluster=true) or are Sentinels (add ?master_set=name)")
+			return invalid("has several hosts, which are of a Cluster (add ?cluster=true) or are Sentinels (add ?master_set=name)")
 		}
 		if s.topology == cluster && database != "" && database != "0" {
-			return bad("has a database, and a Cluster has only one")
+			return invalid("has a database, and a Cluster has only one")
 		}
 	case "unix":
 		if u.Host != "" || u.Path == "" {
-			return bad("has no absolute path of a socket")
+			return invalid("has no absolute path of a socket")
 		}
 		s.addresses = []string{u.Path}
 		database = query.Get("db")
 		query.Del("db")
 	default:
-		return bad("has another scheme than redis, rediss and unix")
+		return invalid("has another scheme than redis, rediss and unix")
 	}
 	if len(query) > 0 {
-		return bad("has a query that is not known")
+		return invalid("has a query that is not known")
 	}
 	if c.TLS != nil && s.tls == nil {
-		return server{}, fmt.Errorf("redis: Config.TLS is set, and %s is no rediss:// URL", source)
+		return target{}, fmt.Errorf("redis: Config.TLS is set, and %s is no rediss:// URL", source)
 	}
 	if database != "" {
 		if s.database, err = strconv.Atoi(database); err != nil || s.database < 0 {
-			return bad("has a database that is no number")
+			return invalid("has a database that is no number")
 		}
 	}
 	return s, nil

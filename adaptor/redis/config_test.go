@@ -12,7 +12,7 @@ import (
 	"github.com/zelt-go/kv/adaptor/redis"
 )
 
-func TestConfig(t *testing.T) {
+func TestNewRejectsAnInvalidConfig(t *testing.T) {
 	for url, want := range map[string]string{
 		"localhost:6379":                        "scheme",
 		"http://localhost":                      "scheme",
@@ -59,7 +59,7 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-func TestPasswordsAreNotPrinted(t *testing.T) {
+func TestPasswordsAreNeverPrinted(t *testing.T) {
 	config := redis.Config{URL: "redis://u:secret1@h", Username: "u", Password: "secret2", SentinelPassword: "secret3"}
 	kv, err := redis.New(config)
 	require.NoError(t, err)

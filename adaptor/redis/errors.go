@@ -17,34 +17,34 @@ import (
 )
 
 var (
-	errNotMade    = driver.Reason(errors.New("redis: not made by New"), "the RedisKV was not made by redis.New or redis.NewFromClient")
-	errNotStarted = driver.Reason(errors.New("redis: not started"), "the RedisKV is not started or was stopped: in an fx app, use the store for the first time in an OnStart hook, not in a constructor; without fx, call Start first")
-	errCrowded    = "no place among redis.Config.Pipeline operations that wait for the server"
+	errNotMade         = driver.Reason(errors.New("redis: not made by New"), "the RedisKV was not made by redis.New or redis.NewFromClient")
+	errNotStarted      = driver.Reason(errors.New("redis: not started"), "the RedisKV is not started or was stopped: in an fx app, use the store for the first time in an OnStart hook, not in a constructor; without fx, call Start first")
+	reasonPipelineFull = "no place among redis.Config.Pipeline operations that wait for the server"
 
 	// errAnswer: a write was applied, or not.
-	errAnswer = driver.Unknown(driver.Reason(errors.New("redis: an answer of another form"), "the server gave an answer of another form than the command has"))
+	errMalformedReply = driver.Unknown(driver.Reason(errors.New("redis: an answer of another form"), "the server gave an answer of another form than the command has"))
 )
 
 // refusal is the error of an error reply: the command has changed nothing. Its text is the
 // reply's first word only, since the rest may quote keys and values.
-func refusal(reply *rueidis.RedisError) error {
+func replyError(reply *rueidis.RedisError) error {
 	text := reply.Error() // without "ERR", which the client takes away
-	inScript := byScript.FindString(text)
-	text = text[len(inScript):]
+	prefix := scriptPrefix.FindString(text)
+	text = text[len(prefix):]
 	code, _, _ := strings.Cut(text, " ")
 	switch {
-	case inScript != "" && strings.HasPrefix(text, "The user executing the script can't"):
+	case prefix != "" && strings.HasPrefix(text, "The user executing the script can't"):
 		code = "NOPERM"
-	case inScript != "" && strings.Contains(text, "the cluster is down"):
+	case prefix != "" && strings.Contains(text, "the cluster is down"):
 		code = "CLUSTERDOWN"
 	}
 	switch {
 	case code == "WRONGTYPE":
-		return notAllowed(reply, "the key holds another type than text (WRONGTYPE)")
+		return invalidValue(reply, "the key holds another type than text (WRONGTYPE)")
 	case strings.HasPrefix(text, "value is not an integer"):
-		return notAllowed(reply, "the stored value is not a plain integer")
+		return invalidValue(reply, "the stored value is not a plain integer")
 	case strings.HasPrefix(text, "increment or decrement would overflow"):
-		return notAllowed(reply, "the sum is beyond the range of int64")
+		return invalidValue(reply, "the sum is beyond the range of int64")
 	}
 	switch {
 	case strings.HasPrefix(text, "No such master"):
@@ -54,7 +54,7 @@ func refusal(reply *rueidis.RedisError) error {
 	case strings.HasPrefix(text, "unknown command"):
 		return driver.Reason(reply, "the server does not know a command: it must be Redis or Valkey, 6.2 or later, and a Sentinel where the URL has ?master_set")
 	}
-	if !isCode(code) {
+	if !isErrorCode(code) {
 		code = "ERR"
 	}
 	if hint := hints[code]; hint != "" {
@@ -65,10 +65,10 @@ func refusal(reply *rueidis.RedisError) error {
 
 // byScript is what Redis 6.2 puts before an error that a command in a script had; later versions
 // put nothing there.
-var byScript = regexp.MustCompile(`^(?:Error running script \(call to f_[0-9a-f]{40}\): )?@user_script: ?[0-9]+: -?(?:ERR )?`)
+var scriptPrefix = regexp.MustCompile(`^(?:Error running script \(call to f_[0-9a-f]{40}\): )?@user_script: ?[0-9]+: -?(?:ERR )?`)
 
 // isCode reports whether word is as Redis begins its errors.
-func isCode(word string) bool {
+func isErrorCode(word string) bool {
 	for _, c := range word {
 		if (c < 'A' || c > 'Z') && c != '_' {
 			return false
@@ -92,12 +92,12 @@ var hints = map[string]string{
 	"NOPERM":      "its ACL does not permit this user the command or the key",
 }
 
-func notAllowed(reply error, text string) error {
+func invalidValue(reply error, text string) error {
 	return driver.Reason(fmt.Errorf("%w: %w", driver.ErrInvalidValue, reply), text)
 }
 
 // unanswered is the error of a call that got no reply.
-func (l *link) unanswered(ctx context.Context, err error) error {
+func (c *client) noReplyError(ctx context.Context, err error) error {
 	var d *dialError
 	switch {
 	case errors.As(err, &d):
@@ -105,39 +105,39 @@ func (l *link) unanswered(ctx context.Context, err error) error {
 	case errors.Is(err, rueidis.ErrNoSlot): // found before anything is sent
 		return driver.Reason(err, "the Cluster names no server for this key; try again later")
 	case ctx.Err() != nil:
-		err = l.ended(ctx, "the server did not answer")
-	case l.dials && err == context.DeadlineExceeded: // of a handshake: our own client sees no deadline of a call
-		return (&dialError{l.peer(), errTimedOut}).reason()
-	case l.life.Err() != nil:
+		err = c.endedError(ctx, "the server did not answer")
+	case c.owned && err == context.DeadlineExceeded: // of a handshake: our own client sees no deadline of a call
+		return (&dialError{c.peer(), errConnTimeout}).reason()
+	case c.lifetime.Err() != nil:
 		err = driver.Reason(err, "the RedisKV was stopped before the answer came")
 	default:
-		err = driver.Reason(notTheCallers(err), "the connection to "+l.peer()+" was lost: "+kindOf(err))
+		err = driver.Reason(hideDeadline(err), "the connection to "+c.peer()+" was lost: "+networkReason(err))
 	}
 	return driver.Unknown(err)
 }
 
 // ended is the error of a context that has ended, with what it ended for lack of.
-func (l *link) ended(ctx context.Context, lack string) error {
+func (c *client) endedError(ctx context.Context, missing string) error {
 	err := ctx.Err()
-	if _, ours := ctx.(*limit); ours || context.Cause(ctx) == errTimeout {
-		return driver.Reason(err, fmt.Sprintf("%s within redis.Config.Timeout, %s", lack, l.timeout))
+	if _, fromPool := ctx.(*timeoutContext); fromPool || context.Cause(ctx) == errConfigTimeout {
+		return driver.Reason(err, fmt.Sprintf("%s within redis.Config.Timeout, %s", missing, c.timeout))
 	}
-	return driver.Reason(err, lack+": "+err.Error())
+	return driver.Reason(err, missing+": "+err.Error())
 }
 
 // errTimeout is the cause of a context's end that Config.Timeout made.
-var errTimeout = errors.New("redis: Config.Timeout")
+var errConfigTimeout = errors.New("redis: Config.Timeout")
 
 // notTheCallers keeps a connection's own timeout from being taken for the end of the caller's context,
 // which it is to errors.Is.
-func notTheCallers(err error) error {
+func hideDeadline(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
-		return errTimedOut
+		return errConnTimeout
 	}
 	return err
 }
 
-var errTimedOut = driver.Reason(errors.New("redis: a connection timed out"), "timeout")
+var errConnTimeout = driver.Reason(errors.New("redis: a connection timed out"), "timeout")
 
 // dialError says that there is no connection, or none that has answered yet, so nothing was sent.
 type dialError struct {
@@ -145,12 +145,14 @@ type dialError struct {
 	err     error
 }
 
-func (e *dialError) Error() string { return "no connection to " + e.address + ": " + kindOf(e.err) }
-func (e *dialError) Unwrap() error { return notTheCallers(e.err) }
+func (e *dialError) Error() string {
+	return "no connection to " + e.address + ": " + networkReason(e.err)
+}
+func (e *dialError) Unwrap() error { return hideDeadline(e.err) }
 func (e *dialError) reason() error { return driver.Reason(e, e.Error()) }
 
 // kindOf says what happened to a connection, in words that quote nothing but the network.
-func kindOf(err error) string {
+func networkReason(err error) string {
 	if reason := driver.ReasonOf(err); reason != "" {
 		return reason
 	}

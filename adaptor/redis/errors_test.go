@@ -20,7 +20,7 @@ import (
 
 // What a command in a script fails with, as Redis 6.2.9 words it: there, the code is behind a place
 // in the script.
-func TestErrorsOfScripts(t *testing.T) {
+func TestScriptErrorsKeepTheirCode(t *testing.T) {
 	const failed, invalid = adaptor.CodeStoreOperationFailed, adaptor.CodeInvalidValue
 	for _, tt := range []struct {
 		reply string
@@ -55,7 +55,7 @@ func TestErrorsOfScripts(t *testing.T) {
 }
 
 // A Cluster may have nobody for a key, for a time: the client then sends nothing.
-func TestSlotWithoutServer(t *testing.T) {
+func TestWriteToAnUnassignedSlotIsNotApplied(t *testing.T) {
 	s := redistest.Start(t, "--cluster-enabled", "yes")
 	store := open(t, start(t, redis.Config{URL: s.URL() + "?cluster=true"}), "ns")
 	_, err := store.Incr(ctx, "secret", 1)
@@ -64,7 +64,7 @@ func TestSlotWithoutServer(t *testing.T) {
 }
 
 // An answer that is none of the command's tells nothing of what was done.
-func TestAnswersOfAnotherForm(t *testing.T) {
+func TestMalformedReplyToAWriteIsOutcomeUnknown(t *testing.T) {
 	addr := fakeServer(t, "7.2.0", func(words []string) string {
 		if slices.Contains([]string{"SCRIPT", "CLIENT"}, words[0]) {
 			return "+OK\r\n"
@@ -75,9 +75,9 @@ func TestAnswersOfAnotherForm(t *testing.T) {
 	third := func(_ []byte, _ bool, err error) error { return err }
 	for name, err := range map[string]error{
 		"GetRaw":         third(store.GetRaw(ctx, "k")),
-		"Has":            failed(store.Has(ctx, "k")),
-		"Incr":           failed(store.Incr(ctx, "k", 1)),
-		"CompareAndSwap": failed(store.CompareAndSwap(ctx, "k", 1, 2)),
+		"Has":            errOf(store.Has(ctx, "k")),
+		"Incr":           errOf(store.Incr(ctx, "k", 1)),
+		"CompareAndSwap": errOf(store.CompareAndSwap(ctx, "k", 1, 2)),
 		"GetDel":         third(store.GetDel(ctx, "k")),
 		"Swap":           third(store.Swap(ctx, "k", 1)),
 	} {

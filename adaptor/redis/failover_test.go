@@ -28,7 +28,7 @@ const (
 )
 
 // A counting is goroutines that each increment a counter of their own, all in one slot.
-type counting struct {
+type counterLoad struct {
 	store  *adaptor.AtomicKVStore
 	limit  time.Duration
 	number int64 // countings share no counter
@@ -37,40 +37,40 @@ type counting struct {
 	counts [8]struct{ acked, unknown, refused int64 }
 	acked  atomic.Int64
 
-	mu     sync.Mutex
-	last   time.Time     // when the last call was acknowledged
-	outage time.Duration // the longest time without one
-	late   time.Duration // the longest that a call took beyond its limit
-	bare   time.Duration // the longest that a bare context did meanwhile, which is the machine's doing
-	errors map[string]int
+	mu      sync.Mutex
+	last    time.Time     // when the last call was acknowledged
+	outage  time.Duration // the longest time without one
+	late    time.Duration // the longest that a call took beyond its limit
+	machine time.Duration // the longest that a bare context did meanwhile, which is the machine's doing
+	errors  map[string]int
 }
 
-func count(store *adaptor.AtomicKVStore, limit time.Duration) *counting {
-	c := &counting{store: store, limit: limit, number: countings.Add(1), stop: make(chan struct{}), last: time.Now(), errors: map[string]int{}}
+func startCounterLoad(store *adaptor.AtomicKVStore, limit time.Duration) *counterLoad {
+	c := &counterLoad{store: store, limit: limit, number: counterLoads.Add(1), stop: make(chan struct{}), last: time.Now(), errors: map[string]int{}}
 	for g := range c.counts {
 		c.wg.Go(func() { c.run(g) })
 	}
-	c.wg.Go(c.control)
+	c.wg.Go(c.measureMachine)
 	return c
 }
 
 // control sees how late contexts are by themselves.
-func (c *counting) control() {
+func (c *counterLoad) measureMachine() {
 	for {
 		select {
 		case <-c.stop:
 			return
 		default:
-			c.bare = max(c.bare, ownOverrun(time.Now().Add(20*time.Millisecond)))
+			c.machine = max(c.machine, contextOverrun(time.Now().Add(20*time.Millisecond)))
 		}
 	}
 }
 
-func (c *counting) key(g int) string { return fmt.Sprintf("{slot}%d/%d", c.number, g) }
+func (c *counterLoad) key(g int) string { return fmt.Sprintf("{slot}%d/%d", c.number, g) }
 
-var countings atomic.Int64
+var counterLoads atomic.Int64
 
-func (c *counting) run(g int) {
+func (c *counterLoad) run(g int) {
 	for i := 0; ; i++ {
 		select {
 		case <-c.stop:
@@ -108,7 +108,7 @@ func (c *counting) run(g int) {
 }
 
 // read reads the counter.
-func (c *counting) read(g int) {
+func (c *counterLoad) read(g int) {
 	ctx, cancel := context.WithTimeout(ctx, c.limit)
 	defer cancel()
 	begin := time.Now()
@@ -122,7 +122,7 @@ func (c *counting) read(g int) {
 }
 
 // goesOn waits until n more calls are acknowledged.
-func (c *counting) goesOn(t *testing.T, n int64) {
+func (c *counterLoad) waitForAcks(t *testing.T, n int64) {
 	t.Helper()
 	before := c.acked.Load()
 	require.Eventually(t, func() bool { return c.acked.Load() >= before+n }, 30*time.Second, time.Millisecond, "no call is acknowledged any more")
@@ -130,7 +130,7 @@ func (c *counting) goesOn(t *testing.T, n int64) {
 
 // end stops the counting, reports it, and returns how many acknowledged calls were lost. None was
 // applied twice, and no call came back late.
-func (c *counting) end(t *testing.T, outage time.Duration) (lost int64) {
+func (c *counterLoad) end(t *testing.T, outage time.Duration) (lost int64) {
 	t.Helper()
 	close(c.stop)
 	c.wg.Wait()
@@ -147,16 +147,16 @@ func (c *counting) end(t *testing.T, outage time.Duration) (lost int64) {
 		acked, unknown, refused = acked+n.acked, unknown+n.unknown, refused+n.refused
 	}
 	t.Logf("%d calls acknowledged, %d of them lost, %d of unknown outcome, %d surely not applied; longest time without an acknowledged one %v; at most %v late, a bare context %v",
-		acked, lost, unknown, refused, c.outage.Round(time.Millisecond), c.late.Round(100*time.Microsecond), c.bare.Round(100*time.Microsecond))
+		acked, lost, unknown, refused, c.outage.Round(time.Millisecond), c.late.Round(100*time.Microsecond), c.machine.Round(100*time.Microsecond))
 	for text, n := range c.errors {
 		t.Logf("%6d × %s", n, text)
 	}
 	assert.LessOrEqual(t, c.outage, outage)
-	assert.LessOrEqual(t, c.late, 100*time.Millisecond+c.bare)
+	assert.LessOrEqual(t, c.late, 100*time.Millisecond+c.machine)
 	return lost
 }
 
-func refuses(t *testing.T, url, want string) {
+func requireStartError(t *testing.T, url, want string) {
 	t.Helper()
 	kv, err := redis.New(redis.Config{URL: url})
 	require.NoError(t, err)
@@ -175,28 +175,28 @@ const (
 )
 
 // A breakage is what happens to a primary, and how it ends.
-type breakage struct {
+type primaryFault struct {
 	name       string
 	begin, end func(*redistest.Server)
 }
 
 var (
-	isKilled = breakage{"is killed", (*redistest.Server).Kill, (*redistest.Server).Restart}
-	hangs    = breakage{"hangs", (*redistest.Server).Freeze, (*redistest.Server).Thaw}
-	isCutOff = breakage{"is cut off", (*redistest.Server).Cut, (*redistest.Server).Heal}
+	isKilled = primaryFault{"is killed", (*redistest.Server).Kill, (*redistest.Server).Restart}
+	hangs    = primaryFault{"hangs", (*redistest.Server).Freeze, (*redistest.Server).Thaw}
+	isCutOff = primaryFault{"is cut off", (*redistest.Server).Cut, (*redistest.Server).Heal}
 )
 
 // primaryBreaks breaks the primary under load: the calls go on without it, and when it is back.
-func primaryBreaks(t *testing.T, store *adaptor.AtomicKVStore, outage time.Duration, b breakage, primary func() *redistest.Server, waitUntilWhole func()) {
+func testPrimaryFault(t *testing.T, store *adaptor.AtomicKVStore, outage time.Duration, b primaryFault, primary func() *redistest.Server, waitUntilWhole func()) {
 	t.Run("the primary "+b.name, func(t *testing.T) {
-		c := count(store, short)
-		c.goesOn(t, 1000)
+		c := startCounterLoad(store, short)
+		c.waitForAcks(t, 1000)
 		s := primary()
 		b.begin(s)
-		c.goesOn(t, 1000)
+		c.waitForAcks(t, 1000)
 		b.end(s)
 		waitUntilWhole()
-		c.goesOn(t, 1000)
+		c.waitForAcks(t, 1000)
 		c.end(t, outage)
 	})
 }
@@ -209,12 +209,12 @@ func TestCutOff(t *testing.T) {
 	t.Run("Sentinel", func(t *testing.T) {
 		w := redistest.StartSentinelInNetwork(t)
 		store := open(t, start(t, redis.Config{URL: w.URL()}), "ns")
-		primaryBreaks(t, store, sentinelOutage, isCutOff, w.Primary, w.WaitUntilWhole)
+		testPrimaryFault(t, store, sentinelOutage, isCutOff, w.Primary, w.WaitUntilWhole)
 	})
 	t.Run("Cluster", func(t *testing.T) {
 		c := redistest.StartClusterInNetwork(t)
 		store := open(t, start(t, redis.Config{URL: c.URL()}), "ns")
-		primaryBreaks(t, store, clusterOutage, isCutOff, func() *redistest.Server { return c.Primary("ns:{slot}0") }, c.WaitUntilWhole)
+		testPrimaryFault(t, store, clusterOutage, isCutOff, func() *redistest.Server { return c.Primary("ns:{slot}0") }, c.WaitUntilWhole)
 	})
 }
 
@@ -222,15 +222,15 @@ func TestFailoverOfSentinel(t *testing.T) {
 	w := redistest.StartSentinel(t)
 	store := open(t, start(t, redis.Config{URL: w.URL()}), "ns")
 	t.Run("Start refuses what the URL does not say", func(t *testing.T) {
-		refuses(t, w.Sentinels[0].URL(), "it is a Sentinel: the URL needs ?master_set=name")
-		refuses(t, w.Servers[1].URL(), `its role is "replica": it is a read-only copy, and the stores need the primary`)
-		refuses(t, w.Servers[0].URL()+"?cluster=true", "it is no node of a Cluster, and the URL has ?cluster=true")
-		refuses(t, strings.Replace(w.URL(), "=primary", "=other", 1), "the Sentinels watch no primary of the name in ?master_set")
-		refuses(t, w.Servers[0].URL()+"?master_set=primary", "a Sentinel where the URL has ?master_set")
+		requireStartError(t, w.Sentinels[0].URL(), "it is a Sentinel: the URL needs ?master_set=name")
+		requireStartError(t, w.Servers[1].URL(), `its role is "replica": it is a read-only copy, and the stores need the primary`)
+		requireStartError(t, w.Servers[0].URL()+"?cluster=true", "it is no node of a Cluster, and the URL has ?cluster=true")
+		requireStartError(t, strings.Replace(w.URL(), "=primary", "=other", 1), "the Sentinels watch no primary of the name in ?master_set")
+		requireStartError(t, w.Servers[0].URL()+"?master_set=primary", "a Sentinel where the URL has ?master_set")
 	})
-	listed := list(t, store, w.Servers)
-	primaryBreaks(t, store, sentinelOutage, isKilled, w.Primary, w.WaitUntilWhole)
-	primaryBreaks(t, store, sentinelOutage, hangs, w.Primary, w.WaitUntilWhole)
+	listed := startListLoad(t, store, w.Servers)
+	testPrimaryFault(t, store, sentinelOutage, isKilled, w.Primary, w.WaitUntilWhole)
+	testPrimaryFault(t, store, sentinelOutage, hangs, w.Primary, w.WaitUntilWhole)
 	t.Run("a replica is promoted by hand", func(t *testing.T) {
 		w.WaitUntilAgreed()
 		// Within failover-timeout a replica has to say that it is promoted, for which it is asked once a second.
@@ -238,28 +238,28 @@ func TestFailoverOfSentinel(t *testing.T) {
 			require.Equal(t, "OK", s.Do("SENTINEL", "SET", "primary", "failover-timeout", "5000"))
 			defer s.Do("SENTINEL", "SET", "primary", "failover-timeout", "1000")
 		}
-		c := count(store, short)
-		c.goesOn(t, 1000)
+		c := startCounterLoad(store, short)
+		c.waitForAcks(t, 1000)
 		before := w.Primary()
-		again(t, func() bool { return w.Primary() != before }, func() {
+		askUntil(t, func() bool { return w.Primary() != before }, func() {
 			answer := w.Sentinels[0].Do("SENTINEL", "FAILOVER", "primary")
 			require.Regexp(t, "^(OK|.*INPROG.*|.*NOGOODSLAVE.*)$", answer)
 		})
-		c.goesOn(t, 1000)
+		c.waitForAcks(t, 1000)
 		w.WaitUntilWhole()
-		c.goesOn(t, 1000)
+		c.waitForAcks(t, 1000)
 		c.end(t, sentinelOutage)
 	})
 	t.Run("all servers are restarted, one after the other", func(t *testing.T) {
-		c := count(store, short)
+		c := startCounterLoad(store, short)
 		for _, s := range w.Servers {
-			c.goesOn(t, 500)
+			c.waitForAcks(t, 500)
 			s.Kill()
-			c.goesOn(t, 500)
+			c.waitForAcks(t, 500)
 			s.Restart()
 			w.WaitUntilWhole()
 		}
-		c.goesOn(t, 1000)
+		c.waitForAcks(t, 1000)
 		c.end(t, sentinelOutage)
 	})
 	listed.end(t)
@@ -270,36 +270,36 @@ func TestFailoverOfCluster(t *testing.T) {
 	store := open(t, start(t, redis.Config{URL: cluster.URL()}), "ns")
 	primary := func() *redistest.Server { return cluster.Primary("ns:{slot}0") }
 	t.Run("Start refuses what the URL does not say", func(t *testing.T) {
-		refuses(t, cluster.Nodes[0].URL(), "it is a node of a Cluster: the URL needs ?cluster=true")
+		requireStartError(t, cluster.Nodes[0].URL(), "it is a node of a Cluster: the URL needs ?cluster=true")
 	})
 	t.Run("Start says what it found", func(t *testing.T) {
 		var log bytes.Buffer
 		start(t, redis.Config{URL: cluster.URL(), Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		assert.Regexp(t, `level=INFO msg="kv: connected to Redis" address=127\.\S+ topology="a Cluster" version=\d`, log.String())
 	})
-	listed := list(t, store, cluster.Nodes)
-	primaryBreaks(t, store, clusterOutage, isKilled, primary, cluster.WaitUntilWhole)
-	primaryBreaks(t, store, clusterOutage, hangs, primary, cluster.WaitUntilWhole)
+	listed := startListLoad(t, store, cluster.Nodes)
+	testPrimaryFault(t, store, clusterOutage, isKilled, primary, cluster.WaitUntilWhole)
+	testPrimaryFault(t, store, clusterOutage, hangs, primary, cluster.WaitUntilWhole)
 	t.Run("a replica is promoted by hand", func(t *testing.T) {
-		c := count(store, short)
-		c.goesOn(t, 1000)
+		c := startCounterLoad(store, short)
+		c.waitForAcks(t, 1000)
 		before := primary()
 		id := before.Do("CLUSTER", "MYID")
-		again(t, func() bool { return primary() != before }, func() {
+		askUntil(t, func() bool { return primary() != before }, func() {
 			for _, s := range cluster.Nodes {
 				if strings.Contains(s.Do("CLUSTER", "NODES"), "myself,slave "+id) {
 					require.Equal(t, "OK", s.Do("CLUSTER", "FAILOVER"))
 				}
 			}
 		})
-		c.goesOn(t, 1000)
+		c.waitForAcks(t, 1000)
 		cluster.WaitUntilWhole()
 		assert.Zero(t, c.end(t, clusterOutage), "the primary hands over what it has")
 	})
 	t.Run("all nodes are restarted, one after the other", func(t *testing.T) {
-		c := count(store, short)
+		c := startCounterLoad(store, short)
 		for _, s := range cluster.Nodes {
-			c.goesOn(t, 500)
+			c.waitForAcks(t, 500)
 			wasPrimary := s.IsPrimary()
 			s.Kill()
 			if wasPrimary { // it has nothing on its disk: a replica must have taken over before it comes back
@@ -308,12 +308,12 @@ func TestFailoverOfCluster(t *testing.T) {
 			s.Restart()
 			cluster.WaitUntilWhole()
 		}
-		c.goesOn(t, 500)
+		c.waitForAcks(t, 500)
 		c.end(t, clusterOutage)
 	})
 	t.Run("a slot moves", func(t *testing.T) {
-		c := count(store, long)
-		c.goesOn(t, 1000)
+		c := startCounterLoad(store, long)
+		c.waitForAcks(t, 1000)
 		for range 4 {
 			from := primary()
 			var to *redistest.Server
@@ -323,7 +323,7 @@ func TestFailoverOfCluster(t *testing.T) {
 				}
 			}
 			moveSlot(t, cluster, from, to, "ns:{slot}0")
-			c.goesOn(t, 500)
+			c.waitForAcks(t, 500)
 		}
 		assert.Zero(t, c.end(t, clusterOutage), "of acknowledged calls")
 		assert.Empty(t, c.errors)
@@ -332,7 +332,7 @@ func TestFailoverOfCluster(t *testing.T) {
 }
 
 // again asks until what was asked for is done: a failover that is asked for may time out.
-func again(t *testing.T, done func() bool, ask func()) {
+func askUntil(t *testing.T, done func() bool, ask func()) {
 	t.Helper()
 	var asked time.Time
 	for deadline := time.Now().Add(30 * time.Second); !done(); time.Sleep(10 * time.Millisecond) {

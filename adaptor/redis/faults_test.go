@@ -24,7 +24,7 @@ import (
 )
 
 // Each write loses its answer, a hundred times. It is applied once, and never said not to be.
-func TestLostReply(t *testing.T) {
+func TestWriteWithLostReplyIsAppliedOnce(t *testing.T) {
 	s := redistest.Start(t)
 	p := redistest.StartProxy(t, s.Addr)
 	store := open(t, start(t, redis.Config{URL: p.URL()}), "ns")
@@ -36,14 +36,14 @@ func TestLostReply(t *testing.T) {
 	}{
 		{"Set", "1", func(k string) error { return store.Set(ctx, k, 2) }, "2"},
 		{"Del", "1", func(k string) error { return store.Del(ctx, k) }, "(nil)"},
-		{"Expire", "1", func(k string) error { return failed(store.Expire(ctx, k, time.Hour)) }, "1 expires"},
-		{"Incr", "1", func(k string) error { return failed(store.Incr(ctx, k, 1)) }, "2"},
-		{"Incr new", "", func(k string) error { return failed(store.Incr(ctx, k, 1, adaptor.WithTTL(time.Hour))) }, "1 expires"},
-		{"Incr with TTL", "1", func(k string) error { return failed(store.Incr(ctx, k, 1, adaptor.WithTTL(time.Hour))) }, "2"},
+		{"Expire", "1", func(k string) error { return errOf(store.Expire(ctx, k, time.Hour)) }, "1 expires"},
+		{"Incr", "1", func(k string) error { return errOf(store.Incr(ctx, k, 1)) }, "2"},
+		{"Incr new", "", func(k string) error { return errOf(store.Incr(ctx, k, 1, adaptor.WithTTL(time.Hour))) }, "1 expires"},
+		{"Incr with TTL", "1", func(k string) error { return errOf(store.Incr(ctx, k, 1, adaptor.WithTTL(time.Hour))) }, "2"},
 		{"IncrTTL", "", func(k string) error { _, _, err := store.IncrTTL(ctx, k, 1, adaptor.WithTTL(time.Hour)); return err }, "1 expires"},
-		{"SetNX", "", func(k string) error { return failed(store.SetNX(ctx, k, 2)) }, "2"},
-		{"CompareAndSwap", "1", func(k string) error { return failed(store.CompareAndSwap(ctx, k, 1, 2)) }, "2"},
-		{"CompareAndDelete", "1", func(k string) error { return failed(store.CompareAndDelete(ctx, k, 1)) }, "(nil)"},
+		{"SetNX", "", func(k string) error { return errOf(store.SetNX(ctx, k, 2)) }, "2"},
+		{"CompareAndSwap", "1", func(k string) error { return errOf(store.CompareAndSwap(ctx, k, 1, 2)) }, "2"},
+		{"CompareAndDelete", "1", func(k string) error { return errOf(store.CompareAndDelete(ctx, k, 1)) }, "(nil)"},
 		{"GetDel", "1", func(k string) error { _, _, err := store.GetDel(ctx, k); return err }, "(nil)"},
 		{"Swap", "1", func(k string) error { _, _, err := store.Swap(ctx, k, 2); return err }, "2"},
 	} {
@@ -54,7 +54,7 @@ func TestLostReply(t *testing.T) {
 			if tt.before != "" {
 				s.Do("SET", physical, tt.before)
 			}
-			require.Eventually(t, func() bool { return failed(store.Has(ctx, key)) == nil }, 5*time.Second, time.Millisecond, "connected again")
+			require.Eventually(t, func() bool { return errOf(store.Has(ctx, key)) == nil }, 5*time.Second, time.Millisecond, "connected again")
 			p.Set([]redistest.Fault{redistest.Cut, redistest.Reset}[i%2])
 			err := tt.write(key)
 			p.Set(redistest.Pass) // if it was a ping of the client that lost its answer
@@ -84,7 +84,7 @@ func TestLostReply(t *testing.T) {
 // While a connection is made, calls end when their contexts do, and don't keep it from being made.
 // One that gives up before it is there is never sent, and says so. One that says nothing of the
 // kind may have been.
-func TestCallsThatWaitForAConnection(t *testing.T) {
+func TestCallsWaitingForAConnectionEndWithTheirContexts(t *testing.T) {
 	s := redistest.Start(t)
 	p := redistest.StartProxy(t, s.Addr)
 	store := open(t, start(t, redis.Config{URL: p.URL()}), "ns")
@@ -128,10 +128,10 @@ func TestCallsThatWaitForAConnection(t *testing.T) {
 				}
 			})
 		}
-		machine = max(machine, ownOverrun(stop))
+		machine = max(machine, contextOverrun(stop))
 		wg.Wait()
 		p.Delay(0)
-		require.Eventually(t, func() bool { return failed(store.Has(ctx, "n")) == nil }, 5*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return errOf(store.Has(ctx, "n")) == nil }, 5*time.Second, time.Millisecond)
 		n, _, err := adaptor.Get[int64](ctx, store, "n")
 		require.NoError(t, err)
 		t.Logf("%d acknowledged, %d unknown, %d surely not applied, %d applied", acked, unknown, refused, n)
@@ -146,7 +146,7 @@ func TestCallsThatWaitForAConnection(t *testing.T) {
 	assert.LessOrEqual(t, worst, overrunP99+machine)
 }
 
-func failed[A any](_ A, err error) error { return err }
+func errOf[A any](_ A, err error) error { return err }
 
 var kills = flag.Int("kills", 3, "how often TestKill kills the server")
 
@@ -159,7 +159,7 @@ func TestKill(t *testing.T) {
 		operations, unknown := 0, 0
 		for done, tries := 0, 0; done < *kills; tries++ {
 			require.LessOrEqual(t, tries, 2**kills+5, "killed too late each time")
-			result, n, u := killed(t, s)
+			result, n, u := killUnderLoad(t, s)
 			require.Equal(t, porcupine.Ok, result)
 			if u > 0 { // or all calls were through by then, which shows nothing
 				done++
@@ -172,7 +172,7 @@ func TestKill(t *testing.T) {
 	t.Run("no disk", func(t *testing.T) {
 		s := redistest.Start(t)
 		for range 10 { // few keys may be missing or unread just then
-			if result, _, _ := killed(t, s); result == porcupine.Illegal {
+			if result, _, _ := killUnderLoad(t, s); result == porcupine.Illegal {
 				return
 			}
 		}
@@ -182,7 +182,7 @@ func TestKill(t *testing.T) {
 
 var killedHistories atomic.Int64
 
-func killed(t *testing.T, s *redistest.Server) (result porcupine.CheckResult, operations, unknown int) {
+func killUnderLoad(t *testing.T, s *redistest.Server) (result porcupine.CheckResult, operations, unknown int) {
 	store := open(t, start(t, redis.Config{URL: s.URL()}), fmt.Sprint("history-", killedHistories.Add(1)))
 	const goroutines, each = 8, 250
 	var begun atomic.Int64
@@ -218,7 +218,7 @@ const (
 )
 
 // A call ends when its context does, whatever the server does.
-func TestCallsEndInTime(t *testing.T) {
+func TestCallsEndWithTheirContexts(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		hang func(s *redistest.Server, p *redistest.Proxy)
@@ -280,7 +280,7 @@ func TestCallsEndInTime(t *testing.T) {
 					}
 				})
 			}
-			machine := ownOverrun(stop) // a moment that stops the process makes all 64 goroutines late
+			machine := contextOverrun(stop) // a moment that stops the process makes all 64 goroutines late
 			wg.Wait()
 			require.Greater(t, len(overruns), 300)
 			slices.Sort(overruns)
@@ -294,7 +294,7 @@ func TestCallsEndInTime(t *testing.T) {
 
 // A server that takes a connection and says nothing has got no command, and it is not the caller
 // whose time is over.
-func TestConnectionWithoutAnswer(t *testing.T) {
+func TestWriteOnAMuteConnectionIsNotApplied(t *testing.T) {
 	s := redistest.Start(t)
 	p := redistest.StartProxy(t, s.Addr)
 	store := open(t, start(t, redis.Config{URL: p.URL()}), "ns")
@@ -315,17 +315,17 @@ func TestConnectionWithoutAnswer(t *testing.T) {
 }
 
 // A handshake that is answered in pieces holds up no call beyond its deadline.
-func TestHandshakeInPieces(t *testing.T) {
+func TestSlowHandshakeDelaysNoCall(t *testing.T) {
 	p := redistest.StartProxy(t, redistest.Start(t).Addr)
 	store := open(t, start(t, redis.Config{URL: p.URL()}), "ns")
-	require.NoError(t, failed(store.Incr(ctx, "n", 1)))
+	require.NoError(t, errOf(store.Incr(ctx, "n", 1)))
 	p.HangUp()
 	p.Trickle(16, 60*time.Millisecond) // a handshake takes some 800 ms
 	call := func(limit time.Duration) (late time.Duration, err error) {
 		c, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
 		begin := time.Now()
-		err = failed(store.Incr(c, "n", 1))
+		err = errOf(store.Incr(c, "n", 1))
 		return time.Since(begin) - limit, err
 	}
 	patient := make(chan error)
@@ -342,11 +342,11 @@ func TestHandshakeInPieces(t *testing.T) {
 
 // A server that is slow for long, and alive: what was given up on keeps its place in the client's queue until it
 // is answered, and no call waits for such a place beyond its deadline.
-func TestSlowAnswers(t *testing.T) {
+func TestAbandonedCallsInTheRingDelayNoCall(t *testing.T) {
 	t.Parallel()
 	p := redistest.StartProxy(t, redistest.Start(t).Addr)
 	store := open(t, start(t, redis.Config{URL: p.URL(), Pipeline: 256}), "ns")
-	require.NoError(t, failed(store.Incr(ctx, "warm", 1)))
+	require.NoError(t, errOf(store.Incr(ctx, "warm", 1)))
 	p.Trickle(14, 100*time.Millisecond) // ten answers a second
 	stop := time.Now().Add(10 * time.Second)
 	var (
@@ -391,7 +391,7 @@ func TestSlowAnswers(t *testing.T) {
 
 // More callers than places in the pipeline, and a server that answers them one by one: each call
 // still ends when its context does, and says what became of it.
-func TestFullPipeline(t *testing.T) {
+func TestFullPipelineDelaysNoCall(t *testing.T) {
 	const pipeline, callers, answer = 256, 1000, 14 // bytes
 	s := redistest.Start(t)
 	p := redistest.StartProxy(t, s.Addr)
@@ -433,7 +433,7 @@ func TestFullPipeline(t *testing.T) {
 	}
 	wg.Wait()
 	p.Trickle(64<<10, 0)
-	require.Eventually(t, func() bool { return failed(store.Has(ctx, "warm")) == nil }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return errOf(store.Has(ctx, "warm")) == nil }, 10*time.Second, time.Millisecond)
 	var overruns, bare []time.Duration
 	acked, unknown, refused := 0, 0, 0
 	for _, c := range slices.Concat(calls[:]...) {
@@ -467,7 +467,7 @@ func TestFullPipeline(t *testing.T) {
 }
 
 // ownOverrun is how late contexts are by themselves, at most, while the machine does all this.
-func ownOverrun(until time.Time) (most time.Duration) {
+func contextOverrun(until time.Time) (most time.Duration) {
 	for time.Now().Before(until) {
 		begin := time.Now()
 		c, cancel := context.WithTimeout(ctx, 5*time.Millisecond)
@@ -480,7 +480,7 @@ func ownOverrun(until time.Time) (most time.Duration) {
 
 // The server goes and comes back: meanwhile calls fail soon, surely without effect, and then it
 // goes on by itself.
-func TestGoneAndBack(t *testing.T) {
+func TestCallsFailFastWhileTheServerIsDown(t *testing.T) {
 	s := redistest.Start(t)
 	store := open(t, start(t, redis.Config{URL: s.URL()}), "ns")
 	require.NoError(t, store.Set(ctx, "k", 1))
@@ -500,7 +500,7 @@ func TestGoneAndBack(t *testing.T) {
 }
 
 // A server that refuses has changed nothing, and says why.
-func TestRefusals(t *testing.T) {
+func TestRefusedWriteChangesNothing(t *testing.T) {
 	for _, tt := range []struct {
 		code   string
 		reads  bool // reads are refused as well
@@ -537,11 +537,11 @@ func TestRefusals(t *testing.T) {
 			tt.refuse(t, s)
 			for name, err := range map[string]error{
 				"Set":            store.Set(ctx, "secret", 2),
-				"Incr":           failed(store.Incr(ctx, "secret", 1)),
-				"Incr with TTL":  failed(store.Incr(ctx, "secret", 1, adaptor.WithTTL(time.Hour))),
-				"new Incr":       failed(store.Incr(ctx, "secret 2", 1, adaptor.WithTTL(time.Hour))),
-				"SetNX":          failed(store.SetNX(ctx, "secret 3", 1)),
-				"CompareAndSwap": failed(store.CompareAndSwap(ctx, "secret", 1, 2)),
+				"Incr":           errOf(store.Incr(ctx, "secret", 1)),
+				"Incr with TTL":  errOf(store.Incr(ctx, "secret", 1, adaptor.WithTTL(time.Hour))),
+				"new Incr":       errOf(store.Incr(ctx, "secret 2", 1, adaptor.WithTTL(time.Hour))),
+				"SetNX":          errOf(store.SetNX(ctx, "secret 3", 1)),
+				"CompareAndSwap": errOf(store.CompareAndSwap(ctx, "secret", 1, 2)),
 			} {
 				assert.ErrorIs(t, err, adaptor.ErrStoreOperationFailed, name)
 				assert.ErrorContains(t, err, "the server refused with "+tt.code, name)

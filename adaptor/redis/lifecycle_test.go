@@ -40,7 +40,7 @@ func TestStartAndStop(t *testing.T) {
 	assert.Zero(t, s.Clients())
 }
 
-func TestManyCycles(t *testing.T) {
+func TestStartStopCycles(t *testing.T) {
 	s := redistest.Start(t)
 	kv, err := redis.New(redis.Config{URL: s.URL()})
 	require.NoError(t, err)
@@ -55,7 +55,7 @@ func TestManyCycles(t *testing.T) {
 	assert.Zero(t, s.Clients())
 }
 
-func TestStartAndStopTogether(t *testing.T) {
+func TestConcurrentStartAndStop(t *testing.T) {
 	s := redistest.Start(t)
 	kv, err := redis.New(redis.Config{URL: s.URL()})
 	require.NoError(t, err)
@@ -76,7 +76,7 @@ func TestStartAndStopTogether(t *testing.T) {
 }
 
 // What is on its way when Stop begins is answered.
-func TestStopLetsCallsEnd(t *testing.T) {
+func TestStopWaitsForCallsInFlight(t *testing.T) {
 	s := redistest.Start(t)
 	p := redistest.StartProxy(t, s.Addr)
 	p.Delay(50 * time.Millisecond)
@@ -92,7 +92,7 @@ func TestStopLetsCallsEnd(t *testing.T) {
 }
 
 // However long they take, as long as they may, and on a Cluster too.
-func TestStopLetsSlowCallsEnd(t *testing.T) {
+func TestStopWaitsForSlowCalls(t *testing.T) {
 	t.Parallel()
 	stop := func(t *testing.T, url string, server func() *redistest.Server, pause time.Duration) {
 		kv, err := redis.New(redis.Config{URL: url, Timeout: 10 * time.Second})
@@ -104,7 +104,7 @@ func TestStopLetsSlowCallsEnd(t *testing.T) {
 		got := make(chan error, 3)
 		go func() { got <- store.Set(ctx, "k", 1) }()
 		go func() { got <- store.SetMany(ctx, []adaptor.Entry{{Key: "k", Value: 1}}) }() // it has a goroutine of its own
-		go func() { got <- failed(store.Has(ctx, "k")) }()
+		go func() { got <- errOf(store.Has(ctx, "k")) }()
 		time.Sleep(50 * time.Millisecond) // for them to be sent, of which a server that pauses says nothing
 		require.NoError(t, kv.Stop(ctx))
 		for range cap(got) {
@@ -122,7 +122,7 @@ func TestStopLetsSlowCallsEnd(t *testing.T) {
 }
 
 // A Stop that has no time stops all the same.
-func TestStopWithoutTime(t *testing.T) {
+func TestStopWithEndedContextStops(t *testing.T) {
 	s := redistest.Start(t)
 	ended, cancel := context.WithCancel(ctx)
 	cancel()
@@ -138,7 +138,7 @@ func TestStopWithoutTime(t *testing.T) {
 }
 
 // Nor does a Start that takes long outlast it.
-func TestStopWithoutTimeWhileStarting(t *testing.T) {
+func TestStopWithEndedContextEndsARunningStart(t *testing.T) {
 	s := redistest.Start(t)
 	p := redistest.StartProxy(t, s.Addr)
 	p.Delay(100 * time.Millisecond)
@@ -158,7 +158,7 @@ func TestStopWithoutTimeWhileStarting(t *testing.T) {
 	require.NoError(t, kv.Stop(ctx))
 }
 
-func TestStartFails(t *testing.T) {
+func TestStartErrorsNameAddressAndCause(t *testing.T) {
 	s := redistest.Start(t, "--requirepass", "right")
 	primary := redistest.Start(t)
 	host, port, _ := strings.Cut(primary.Addr, ":")
@@ -197,7 +197,7 @@ func TestStartFails(t *testing.T) {
 }
 
 // Start gives up when its context ends, whatever the server does.
-func TestStartEndsInTime(t *testing.T) {
+func TestStartReturnsWhenItsContextEnds(t *testing.T) {
 	p := redistest.StartProxy(t, redistest.Start(t).Addr)
 	p.Set(redistest.Mute)
 	kv, err := redis.New(redis.Config{URL: p.URL()})
@@ -212,7 +212,7 @@ func TestStartEndsInTime(t *testing.T) {
 }
 
 // Stop gives up when its context ends; all ends all the same.
-func TestStopEndsInTime(t *testing.T) {
+func TestStopReturnsWhenItsContextEnds(t *testing.T) {
 	s := redistest.Start(t)
 	p := redistest.StartProxy(t, s.Addr)
 	kv, err := redis.New(redis.Config{URL: p.URL()})
@@ -254,25 +254,25 @@ func TestNewFromClient(t *testing.T) {
 }
 
 // impatient is a client with a hook of the user's, which gives each command less time than the store does.
-type impatient struct{ rueidis.Client }
+type timeoutHook struct{ rueidis.Client }
 
-func (c impatient) Do(ctx context.Context, cmd rueidis.Completed) rueidis.RedisResult {
+func (c timeoutHook) Do(ctx context.Context, cmd rueidis.Completed) rueidis.RedisResult {
 	ctx, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
 	defer cancel()
 	return c.Client.Do(ctx, cmd)
 }
 
 // The end of a context that we have not made says nothing of what has been sent.
-func TestHandedClientWithATimeoutOfItsOwn(t *testing.T) {
+func TestTimeoutOfACallersClientIsOutcomeUnknown(t *testing.T) {
 	s := redistest.Start(t)
 	p := redistest.StartProxy(t, s.Addr)
 	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{p.Addr}, DisableRetry: true, DisableCache: true, AlwaysPipelining: true, PipelineMultiplex: -1})
 	require.NoError(t, err)
 	defer client.Close()
-	kv, err := redis.NewFromClient(impatient{client}, redis.Config{})
+	kv, err := redis.NewFromClient(timeoutHook{client}, redis.Config{})
 	require.NoError(t, err)
 	store := open(t, kv, "ns")
-	require.NoError(t, failed(store.Incr(ctx, "n", 1)))
+	require.NoError(t, errOf(store.Incr(ctx, "n", 1)))
 	p.Set(redistest.Swallow)
 	_, err = store.Incr(ctx, "n", 1)
 	require.ErrorIs(t, err, adaptor.ErrStoreOperationFailed)
@@ -281,26 +281,26 @@ func TestHandedClientWithATimeoutOfItsOwn(t *testing.T) {
 }
 
 // wrapped is a client with a hook of the user's, which gives each command a context of its own.
-type wrapped struct{ rueidis.Client }
+type contextHook struct{ rueidis.Client }
 
-func (c wrapped) Do(ctx context.Context, cmd rueidis.Completed) rueidis.RedisResult {
+func (c contextHook) Do(ctx context.Context, cmd rueidis.Completed) rueidis.RedisResult {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	return c.Client.Do(ctx, cmd)
 }
 
-func (c wrapped) DoMulti(ctx context.Context, cmds ...rueidis.Completed) []rueidis.RedisResult {
+func (c contextHook) DoMulti(ctx context.Context, cmds ...rueidis.Completed) []rueidis.RedisResult {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	return c.Client.DoMulti(ctx, cmds...)
 }
 
 // Such a client does not ask our context before it sends: whatever its calls do, it may have happened.
-func TestHandedClientWithContextsOfItsOwn(t *testing.T) {
+func TestReplacedContextOfACallersClientIsOutcomeUnknown(t *testing.T) {
 	s := redistest.Start(t)
 	p := redistest.StartProxy(t, s.Addr)
 	for name, write := range map[string]func(context.Context, *adaptor.AtomicKVStore) error{
-		"Incr": func(ctx context.Context, s *adaptor.AtomicKVStore) error { return failed(s.Incr(ctx, "n", 1)) },
+		"Incr": func(ctx context.Context, s *adaptor.AtomicKVStore) error { return errOf(s.Incr(ctx, "n", 1)) },
 		"SetMany": func(ctx context.Context, s *adaptor.AtomicKVStore) error {
 			return s.SetMany(ctx, []adaptor.Entry{{Key: "n", Value: 1}})
 		},
@@ -311,7 +311,7 @@ func TestHandedClientWithContextsOfItsOwn(t *testing.T) {
 			client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{p.Addr}, DisableRetry: true, DisableCache: true, AlwaysPipelining: true, PipelineMultiplex: -1})
 			require.NoError(t, err)
 			defer client.Close()
-			kv, err := redis.NewFromClient(wrapped{client}, redis.Config{})
+			kv, err := redis.NewFromClient(contextHook{client}, redis.Config{})
 			require.NoError(t, err)
 			store := open(t, kv, "ns")
 			p.Delay(200 * time.Millisecond)
@@ -326,7 +326,7 @@ func TestHandedClientWithContextsOfItsOwn(t *testing.T) {
 }
 
 // While a handed client can't connect, only the calls that find that out may be late.
-func TestNewFromClientEndsInTime(t *testing.T) {
+func TestCallsOfACallersClientEndWhileItReconnects(t *testing.T) {
 	p := redistest.StartProxy(t, redistest.Start(t).Addr)
 	client, err := rueidis.NewClient(rueidis.ClientOption{
 		InitAddress: []string{p.Addr}, Dialer: net.Dialer{Timeout: time.Second}, DisableRetry: true, DisableCache: true, AlwaysPipelining: true,
@@ -344,7 +344,7 @@ func TestNewFromClientEndsInTime(t *testing.T) {
 		c, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
 		begin := time.Now()
-		assert.Error(t, failed(store.Has(c, "k")))
+		assert.Error(t, errOf(store.Has(c, "k")))
 		return time.Since(begin) - limit
 	}
 	t.Log("the first is late by", call())
@@ -370,7 +370,7 @@ func TestUnixSocketPasswordAndDatabase(t *testing.T) {
 	assert.False(t, found, "another database")
 }
 
-func TestZeroValues(t *testing.T) {
+func TestNilAndZeroRedisKVReturnErrors(t *testing.T) {
 	var none *redis.RedisKV
 	var zero redis.RedisKV
 	for _, kv := range []*redis.RedisKV{none, &zero} {

@@ -18,7 +18,7 @@ import (
 )
 
 // A listing is a goroutine that lists keys which nobody writes, again and again.
-type listing struct {
+type listLoad struct {
 	stop   context.CancelFunc
 	wg     sync.WaitGroup
 	whole  int
@@ -26,7 +26,7 @@ type listing struct {
 	wrong  []string // lists that ended without an error, and were not whole
 }
 
-func list(t *testing.T, parent *adaptor.AtomicKVStore, servers []*redistest.Server) *listing {
+func startListLoad(t *testing.T, parent *adaptor.AtomicKVStore, servers []*redistest.Server) *listLoad {
 	t.Helper()
 	const n = 3000
 	store, err := parent.Namespace("listed")
@@ -48,7 +48,7 @@ func list(t *testing.T, parent *adaptor.AtomicKVStore, servers []*redistest.Serv
 		}
 		return keys >= n && copies*primaries == keys*replicas
 	}, 10*time.Second, 10*time.Millisecond)
-	l := &listing{errors: map[string]int{}}
+	l := &listLoad{errors: map[string]int{}}
 	running, stop := context.WithCancel(ctx)
 	l.stop = stop
 	l.wg.Go(func() {
@@ -80,7 +80,7 @@ func list(t *testing.T, parent *adaptor.AtomicKVStore, servers []*redistest.Serv
 }
 
 // end stops the listing: each list was whole, or ended with an error.
-func (l *listing) end(t *testing.T) {
+func (l *listLoad) end(t *testing.T) {
 	t.Helper()
 	l.stop()
 	l.wg.Wait()
@@ -110,7 +110,7 @@ func countKeys(store *adaptor.AtomicKVStore) (n int, failed error) {
 
 // A primary that comes back without its data answers SCAN before it serves its slots again: what it
 // leaves out then makes no list whole.
-func TestKeysOfAPrimaryThatIsNotBackYet(t *testing.T) {
+func TestKeysFailsUntilARestartedPrimaryServes(t *testing.T) {
 	c := redistest.StartCluster(t)
 	store := open(t, start(t, redis.Config{URL: c.URL()}), "ns")
 	const n = 300
@@ -131,7 +131,7 @@ func TestKeysOfAPrimaryThatIsNotBackYet(t *testing.T) {
 }
 
 // While a slot moves, a key may be on its way from a server that is listed later to one that was listed before.
-func TestKeysWhileASlotMoves(t *testing.T) {
+func TestKeysAndClearFailWhileASlotMoves(t *testing.T) {
 	c := redistest.StartCluster(t)
 	store := open(t, start(t, redis.Config{URL: c.URL()}), "ns")
 	require.NoError(t, store.Set(ctx, "k", 1))
@@ -156,7 +156,7 @@ func TestKeysWhileASlotMoves(t *testing.T) {
 }
 
 // A node that no other one has met does not know its own host.
-func TestKeysOfAClusterOfOne(t *testing.T) {
+func TestKeysOnAOneNodeCluster(t *testing.T) {
 	s := redistest.Start(t, "--cluster-enabled", "yes")
 	all := []string{"CLUSTER", "ADDSLOTS"} // Redis 6.2 knows no range of them
 	for slot := range 16384 {

@@ -51,7 +51,7 @@ func TestOneLoadPerProcess(t *testing.T) {
 
 // The source is changed, and then the key deleted, while two processes load: what was there before is never
 // stored, and nobody gets it who asks after that.
-func TestAWriteDuringALoadWins(t *testing.T) {
+func TestDelDuringALoadWins(t *testing.T) {
 	onEach(t, func(t *testing.T, s *redistest.Server) {
 		stores := []*adaptor.AtomicKVStore{
 			open(t, start(t, redis.Config{URL: s.URL()}), "loads"),
@@ -102,7 +102,7 @@ func TestAWriteDuringALoadWins(t *testing.T) {
 }
 
 // A server that refuses to store, or does not answer, costs a load and never an old value.
-func TestLoadsWithoutAStore(t *testing.T) {
+func TestGetOrLoadWhileTheServerRefusesOrIsSilent(t *testing.T) {
 	s := redistest.Start(t)
 	p := redistest.StartProxy(t, s.Addr)
 	h := adaptor.Of[int](open(t, start(t, redis.Config{URL: p.URL(), Timeout: 100 * time.Millisecond}), "loads"))

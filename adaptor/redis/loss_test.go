@@ -17,7 +17,7 @@ import (
 
 // What a failover may cost: the loss window of a server that does not wait for its replicas, and how
 // min-replicas-to-write closes it. This is no bug of ours: it is what doc.go warns of.
-func TestLossWindow(t *testing.T) {
+func TestLossWindowOfAFailover(t *testing.T) {
 	type topology struct {
 		url      string
 		primary  *redistest.Server

@@ -26,7 +26,7 @@ func entries(n int) (keys []string, entries []adaptor.Entry) {
 }
 
 // A thousand keys take one round trip: where each answer takes 50 ms, and all of them would take 50 s.
-func TestManyIsOneRoundTrip(t *testing.T) {
+func TestManyKeysTakeOneRoundTrip(t *testing.T) {
 	s := redistest.Start(t)
 	p := redistest.StartProxy(t, s.Addr)
 	store := open(t, start(t, redis.Config{URL: p.URL()}), "ns")
@@ -45,7 +45,7 @@ func TestManyIsOneRoundTrip(t *testing.T) {
 }
 
 // A list among the keys is an error of its own, as with Get, and no miss, as MGET has it.
-func TestManyOfForeignData(t *testing.T) {
+func TestGetManyFailsOnlyForTheForeignKey(t *testing.T) {
 	s := redistest.Start(t)
 	store := open(t, start(t, redis.Config{URL: s.URL()}), "ns")
 	s.Do("LPUSH", "ns:secret", "secret")
@@ -59,7 +59,7 @@ func TestManyOfForeignData(t *testing.T) {
 
 // A batch that gets no answer is of unknown outcome, key by key, and is not sent again; one that
 // finds no connection is surely not applied.
-func TestManyWithoutAnswers(t *testing.T) {
+func TestBatchWithoutReplyIsOutcomeUnknown(t *testing.T) {
 	s := redistest.Start(t)
 	p := redistest.StartProxy(t, s.Addr)
 	store := open(t, start(t, redis.Config{URL: p.URL()}), "ns")
@@ -95,7 +95,7 @@ func TestManyWithoutAnswers(t *testing.T) {
 }
 
 // On a Cluster a batch goes to all nodes; the keys of one that does not answer fail alone.
-func TestManyOnACluster(t *testing.T) {
+func TestBatchOnAClusterFailsOnlyOnTheSilentNode(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t)
 	store := open(t, start(t, redis.Config{URL: c.URL()}), "ns")

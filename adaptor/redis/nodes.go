@@ -17,25 +17,25 @@ import (
 
 // A node is a primary: one server, or one of a Cluster's.
 type node struct {
-	client  rueidis.Client
+	rueidis rueidis.Client
 	address string
 	id      string // in a Cluster
 }
 
 // nodes is all primaries, and which slots of a Cluster each of them has, as one of its nodes says.
-func (l *link) nodes(ctx context.Context) (nodes []node, slots slotMap, err error) {
-	clients := l.client.Nodes()
-	if l.client.Mode() != rueidis.ClientModeCluster {
-		for address, client := range clients {
-			nodes = append(nodes, node{client: client, address: address})
+func (c *client) nodes(ctx context.Context) (nodes []node, slots slotMap, err error) {
+	clients := c.rueidis.Nodes()
+	if c.rueidis.Mode() != rueidis.ClientModeCluster {
+		for address, rc := range clients {
+			nodes = append(nodes, node{rueidis: rc, address: address})
 		}
 		return nodes, nil, nil
 	}
-	for address, client := range clients { // the first one that is there
-		l.doMany(ctx, client, 1,
-			func(int) rueidis.Completed { return l.client.B().ClusterSlots().Build() },
-			func(_ int, m rueidis.RedisMessage, failed error) {
-				if err = failed; err == nil {
+	for address, rc := range clients { // the first one that is there
+		c.doMany(ctx, rc, 1,
+			func(int) rueidis.Completed { return c.rueidis.B().ClusterSlots().Build() },
+			func(_ int, m rueidis.RedisMessage, replyErr error) {
+				if err = replyErr; err == nil {
 					slots, err = newSlotMap(m, address)
 				}
 			})
@@ -55,14 +55,14 @@ func (l *link) nodes(ctx context.Context) (nodes []node, slots slotMap, err erro
 			continue
 		}
 		seen[s.address] = true
-		client, known := clients[s.address]
+		rc, known := clients[s.address]
 		if !known {
-			return nil, nil, changed("a node of the Cluster at " + s.address + " is not known to the client yet; try again later")
+			return nil, nil, topologyChanged("a node of the Cluster at " + s.address + " is not known to the client yet; try again later")
 		}
-		nodes = append(nodes, node{client, s.address, s.id})
+		nodes = append(nodes, node{rc, s.address, s.id})
 	}
 	if covered != allSlots {
-		return nil, nil, changed("the Cluster names no server for some slots; try again later")
+		return nil, nil, topologyChanged("the Cluster names no server for some slots; try again later")
 	}
 	return nodes, slots, nil
 }
@@ -73,19 +73,19 @@ const allSlots = 16384
 // disagrees is an error, around errChanged, unless a node of a Cluster has the slots that the map gives to it,
 // by its own account, with none on its way, and serves them. A primary that was replaced, and comes
 // back without data, may answer SCAN before it hears of that.
-func (l *link) disagrees(ctx context.Context, n node, slots slotMap) (err error) {
+func (c *client) checkSlots(ctx context.Context, n node, slots slotMap) (err error) {
 	if slots == nil {
 		return nil
 	}
-	commands := []rueidis.Completed{l.client.B().ClusterNodes().Build(), l.client.B().ClusterInfo().Build()}
+	commands := []rueidis.Completed{c.rueidis.B().ClusterNodes().Build(), c.rueidis.B().ClusterInfo().Build()}
 	texts := make([]string, len(commands))
-	l.doMany(ctx, n.client, len(commands),
+	c.doMany(ctx, n.rueidis, len(commands),
 		func(i int) rueidis.Completed { return commands[i] },
-		func(i int, m rueidis.RedisMessage, failed error) {
-			if failed != nil {
-				err = failed
-			} else if texts[i], failed = m.ToString(); failed != nil {
-				err = errAnswer
+		func(i int, m rueidis.RedisMessage, replyErr error) {
+			if replyErr != nil {
+				err = replyErr
+			} else if texts[i], replyErr = m.ToString(); replyErr != nil {
+				err = errMalformedReply
 			}
 		})
 	own := ownSlots(texts[0])
@@ -93,11 +93,11 @@ func (l *link) disagrees(ctx context.Context, n node, slots slotMap) (err error)
 	case err != nil:
 		return err
 	case len(own) > 0 && strings.HasPrefix(own[len(own)-1], "["):
-		return changed("a slot of the server at " + n.address + " is on its way to another one; try again later (redis-cli --cluster fix ends what was broken off)")
-	case !slices.Equal(own, slots.of(n.id)):
-		return changed("slots of the Cluster moved meanwhile; begin again")
+		return topologyChanged("a slot of the server at " + n.address + " is on its way to another one; try again later (redis-cli --cluster fix ends what was broken off)")
+	case !slices.Equal(own, slots.ofPrimary(n.id)):
+		return topologyChanged("slots of the Cluster moved meanwhile; begin again")
 	case !strings.Contains(texts[1], "cluster_state:ok"):
-		return changed("the server at " + n.address + " does not serve its slots yet; try again later")
+		return topologyChanged("the server at " + n.address + " does not serve its slots yet; try again later")
 	}
 	return nil
 }
@@ -126,16 +126,16 @@ type slotRange struct {
 func newSlotMap(m rueidis.RedisMessage, address string) (slots slotMap, err error) {
 	ranges, err := m.ToArray()
 	if err != nil {
-		return nil, errAnswer
+		return nil, errMalformedReply
 	}
 	for _, r := range ranges { // the first slot, the last one, the primary, its replicas
 		parts, err := r.ToArray()
 		if err != nil || len(parts) < 3 {
-			return nil, errAnswer
+			return nil, errMalformedReply
 		}
 		primary, err := parts[2].ToArray() // host, port, ID
 		if err != nil || len(primary) < 3 {
-			return nil, errAnswer
+			return nil, errMalformedReply
 		}
 		first, err1 := parts[0].AsInt64()
 		last, err2 := parts[1].AsInt64()
@@ -146,7 +146,7 @@ func newSlotMap(m rueidis.RedisMessage, address string) (slots slotMap, err erro
 		port, err3 := primary[1].AsInt64()
 		id, err4 := primary[2].ToString()
 		if cmp.Or(err1, err2, err3, err4) != nil {
-			return nil, errAnswer
+			return nil, errMalformedReply
 		}
 		slots = append(slots, slotRange{first, last, id, net.JoinHostPort(host, strconv.FormatInt(port, 10))})
 	}
@@ -155,14 +155,14 @@ func newSlotMap(m rueidis.RedisMessage, address string) (slots slotMap, err erro
 }
 
 // same reports whether both give the same slots to the same nodes. To another one, a node may have another address.
-func (s slotMap) same(other slotMap) bool {
+func (s slotMap) equal(other slotMap) bool {
 	return slices.EqualFunc(s, other, func(a, b slotRange) bool {
 		return a.first == b.first && a.last == b.last && a.id == b.id
 	})
 }
 
 // of is the slots of a primary, as CLUSTER NODES writes them.
-func (s slotMap) of(id string) (slots []string) {
+func (s slotMap) ofPrimary(id string) (slots []string) {
 	for _, r := range s {
 		switch {
 		case r.id != id:
@@ -176,6 +176,6 @@ func (s slotMap) of(id string) (slots []string) {
 }
 
 // errChanged: what was listed may not be all.
-var errChanged = errors.New("redis: not the same servers as before")
+var errTopologyChanged = errors.New("redis: not the same servers as before")
 
-func changed(text string) error { return driver.Reason(errChanged, text) }
+func topologyChanged(text string) error { return driver.Reason(errTopologyChanged, text) }

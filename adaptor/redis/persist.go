@@ -9,9 +9,9 @@ import (
 // Persist implements [driver.Persister]. PERSIST alone would not tell a missing key from one that
 // has no deadline.
 func (s *store) Persist(ctx context.Context, key string) (bool, error) {
-	l, err := s.kv.running()
+	c, err := s.kv.running()
 	if err != nil {
 		return false, err
 	}
-	return one(l.eval(ctx, script.Persist, s.prefix+key))
+	return boolReply(c.eval(ctx, script.Persist, s.prefix+key))
 }

@@ -23,13 +23,13 @@ import (
 // [adaptor.AtomicKVAdaptor]; make one with [New] or [NewFromClient]. It may be used by many
 // goroutines at once.
 type RedisKV struct {
-	config  Config
-	server  server
-	adaptor adaptor.AtomicKVAdaptor
-	handed  rueidis.Client // nil if the client is ours
-	turn    chan struct{}  // to Start or Stop
-	link    atomic.Pointer[link]
-	givenUp atomic.Int64 // how many Stops did not wait for their turn
+	config         Config
+	target         target
+	adaptor        adaptor.AtomicKVAdaptor
+	externalClient rueidis.Client // nil if the client is ours
+	lifecycle      chan struct{}  // to Start or Stop
+	client         atomic.Pointer[client]
+	abandonedStops atomic.Int64 // how many Stops did not wait for their turn
 }
 
 // New returns a RedisKV that is to be started. It dials nothing. The error, of no code, says
@@ -39,11 +39,11 @@ func New(config Config) (*RedisKV, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := config.server()
+	s, err := config.target()
 	if err != nil {
 		return nil, err
 	}
-	return newKV(config, s), nil
+	return newRedisKV(config, s), nil
 }
 
 // NewFromClient returns a RedisKV on a client of the caller's, who closes it, after Stop. It
@@ -63,22 +63,22 @@ func NewFromClient(client rueidis.Client, config Config) (*RedisKV, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := newKV(config, server{addresses: []string{"the server of the client"}})
-	r.handed = client
-	r.link.Store(r.handedLink())
+	r := newRedisKV(config, target{addresses: []string{"the server of the client"}})
+	r.externalClient = client
+	r.client.Store(r.newExternalClient())
 	return r, nil
 }
 
-func newKV(config Config, s server) *RedisKV {
-	r := &RedisKV{config: config, server: s, turn: make(chan struct{}, 1)}
+func newRedisKV(config Config, s target) *RedisKV {
+	r := &RedisKV{config: config, target: s, lifecycle: make(chan struct{}, 1)}
 	r.adaptor = adaptor.NewAtomic(opener{r})
 	return r
 }
 
-func (r *RedisKV) handedLink() *link {
-	l := newLink(r.config, r.server.String())
-	l.client = r.handed
-	return l
+func (r *RedisKV) newExternalClient() *client {
+	c := newClient(r.config, r.target.String())
+	c.rueidis = r.externalClient
+	return c
 }
 
 // Namespace returns the store of the given name; an empty name is
@@ -104,9 +104,9 @@ func (o opener) OpenAtomic(path []string) (driver.AtomicStore, error) {
 }
 
 // running is the link that operations use.
-func (r *RedisKV) running() (*link, error) {
-	if l := r.link.Load(); l != nil {
-		return l, nil
+func (r *RedisKV) running() (*client, error) {
+	if c := r.client.Load(); c != nil {
+		return c, nil
 	}
 	return nil, errNotStarted
 }
@@ -121,48 +121,48 @@ func (r *RedisKV) Start(ctx context.Context) error {
 		return errNotMade
 	}
 	select {
-	case r.turn <- struct{}{}:
-		defer func() { <-r.turn }()
+	case r.lifecycle <- struct{}{}:
+		defer func() { <-r.lifecycle }()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	givenUp := r.givenUp.Load()
-	l := r.link.Load()
-	if l != nil && r.handed == nil {
+	abandonedStops := r.abandonedStops.Load()
+	c := r.client.Load()
+	if c != nil && r.externalClient == nil {
 		return nil
 	}
 	var err error
 	switch {
-	case r.handed == nil:
-		l = newLink(r.config, r.server.String())
-		err = l.connect(ctx, r.config, r.server)
-	case l == nil:
-		l = r.handedLink()
+	case r.externalClient == nil:
+		c = newClient(r.config, r.target.String())
+		err = c.connect(ctx, r.config, r.target)
+	case c == nil:
+		c = r.newExternalClient()
 	}
 	if err == nil {
-		err = l.check(ctx, r.server.topology, r.config.Logger)
+		err = c.check(ctx, r.target.topology, r.config.Logger)
 	}
 	if err != nil {
-		if r.handed == nil {
-			l.end() // at once: nothing is on its way
-			_ = l.close(context.WithoutCancel(ctx))
+		if r.externalClient == nil {
+			c.endLifetime() // at once: nothing is on its way
+			_ = c.close(context.WithoutCancel(ctx))
 		}
-		return fmt.Errorf("redis: start with %s: %w%s", r.server, shown(err), r.server.aboutTLS(err))
+		return fmt.Errorf("redis: start with %s: %w%s", r.target, withReason(err), r.target.tlsHint(err))
 	}
-	r.link.Store(l)
-	if r.givenUp.Load() != givenUp && r.link.CompareAndSwap(l, nil) {
-		_ = l.close(ctx)
-		return fmt.Errorf("redis: start with %s: stopped meanwhile", r.server)
+	r.client.Store(c)
+	if r.abandonedStops.Load() != abandonedStops && r.client.CompareAndSwap(c, nil) {
+		_ = c.close(ctx)
+		return fmt.Errorf("redis: start with %s: stopped meanwhile", r.target)
 	}
 	return nil
 }
 
 // aboutTLS is what is to be added to an error that comes of TLS on one side alone; often "".
-func (s server) aboutTLS(err error) string {
+func (s target) tlsHint(err error) string {
 	var dial *net.OpError
 	connected := !errors.As(err, &dial) || dial.Op != "dial"
 	switch {
-	case s.tls != nil && connected && kindOf(err) == "timeout":
+	case s.tls != nil && connected && networkReason(err) == "timeout":
 		return " (does it speak TLS? The URL says so, with rediss://)"
 	case s.tls == nil && connected && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)):
 		return " (does it want TLS? Then the URL begins with rediss://)"
@@ -171,16 +171,16 @@ func (s server) aboutTLS(err error) string {
 }
 
 // shown gives a cause the text that may be shown of it.
-func shown(err error) error {
+func withReason(err error) error {
 	var reply *rueidis.RedisError
 	var d *dialError
 	switch {
 	case errors.As(err, &reply) && driver.ReasonOf(err) == "":
-		return refusal(reply)
+		return replyError(reply)
 	case errors.As(err, &d):
-		return driver.Reason(err, kindOf(d.err))
+		return driver.Reason(err, networkReason(d.err))
 	case driver.ReasonOf(err) == "":
-		return driver.Reason(err, kindOf(err))
+		return driver.Reason(err, networkReason(err))
 	}
 	return err
 }
@@ -195,28 +195,28 @@ func (r *RedisKV) Stop(ctx context.Context) error {
 	}
 	var err error
 	select {
-	case r.turn <- struct{}{}:
-		defer func() { <-r.turn }()
+	case r.lifecycle <- struct{}{}:
+		defer func() { <-r.lifecycle }()
 	case <-ctx.Done(): // a Start that is under way finds that out
-		r.givenUp.Add(1)
+		r.abandonedStops.Add(1)
 		err = ctx.Err()
 	}
-	if l := r.link.Swap(nil); l != nil {
-		return l.close(ctx)
+	if c := r.client.Swap(nil); c != nil {
+		return c.close(ctx)
 	}
 	return err
 }
 
 // check looks at what the server says of itself, and has it learn the scripts. Of a client that
 // we were handed, expected is empty: any topology will do.
-func (l *link) check(ctx context.Context, expected topology, logger *slog.Logger) error {
-	m, err := l.do(ctx, l.client.B().Arbitrary("HELLO").Build())
+func (c *client) check(ctx context.Context, expected topology, logger *slog.Logger) error {
+	m, err := c.do(ctx, c.rueidis.B().Arbitrary("HELLO").Build())
 	if err != nil {
 		return err
 	}
 	fields, err := m.AsMap()
 	if err != nil {
-		return errAnswer
+		return errMalformedReply
 	}
 	field := func(name string) string {
 		f := fields[name]
@@ -225,7 +225,7 @@ func (l *link) check(ctx context.Context, expected topology, logger *slog.Logger
 	}
 	mode, role, version := field("mode"), field("role"), field("version")
 	unfit := func(format string, args ...any) error {
-		return driver.Reason(errServer, fmt.Sprintf(format, args...))
+		return driver.Reason(errUnusableServer, fmt.Sprintf(format, args...))
 	}
 	found := single
 	switch {
@@ -243,15 +243,15 @@ func (l *link) check(ctx context.Context, expected topology, logger *slog.Logger
 		return unfit("it is a node of a Cluster: the URL needs ?cluster=true")
 	case found != cluster && role != "master": // of a Cluster, any node may have answered
 		return unfit("its role is %q: it is a read-only copy, and the stores need the primary", role)
-	case !atLeast(version, 6, 2):
+	case !versionAtLeast(version, 6, 2):
 		return unfit("its version is %q, and the stores need 6.2 or later", version)
 	}
 	if logger != nil {
-		logger.InfoContext(ctx, "kv: connected to Redis", "address", l.address, "topology", string(found), "version", version)
+		logger.InfoContext(ctx, "kv: connected to Redis", "address", c.address, "topology", string(found), "version", version)
 	}
 	for _, s := range script.All {
 		var reply *rueidis.RedisError
-		_, err := l.do(ctx, l.client.B().ScriptLoad().Script(s.Text).Build())
+		_, err := c.do(ctx, c.rueidis.B().ScriptLoad().Script(s.Text).Build())
 		if err != nil && !errors.As(err, &reply) { // a server that refuses it gets the script with its first use
 			return err
 		}
@@ -259,9 +259,9 @@ func (l *link) check(ctx context.Context, expected topology, logger *slog.Logger
 	return nil
 }
 
-var errServer = errors.New("redis: not a server that the stores can use")
+var errUnusableServer = errors.New("redis: not a server that the stores can use")
 
-func atLeast(version string, major, minor int) bool {
+func versionAtLeast(version string, major, minor int) bool {
 	parts := strings.SplitN(version, ".", 3)
 	if len(parts) < 2 {
 		return false
@@ -275,7 +275,7 @@ func atLeast(version string, major, minor int) bool {
 func (r *RedisKV) Format(f fmt.State, _ rune) {
 	address := "nil"
 	if r != nil {
-		address = r.server.String()
+		address = r.target.String()
 	}
 	fmt.Fprintf(f, "redis.RedisKV(%s)", address)
 }

@@ -26,15 +26,15 @@ var ctx = context.Background()
 func TestMain(m *testing.M) {
 	flag.Parse()
 	_ = os.Unsetenv("REDIS_URL")
-	goleak.VerifyTestMain(patient{m})
+	goleak.VerifyTestMain(leakWaiter{m})
 }
 
 // patient is a test run that has ended when the client's last goroutines have: its Close of a
 // Cluster leaves some that sleep for up to five seconds.
-type patient struct{ goleak.TestingM }
+type leakWaiter struct{ goleak.TestingM }
 
-func (p patient) Run() (code int) {
-	code = p.TestingM.Run()
+func (w leakWaiter) Run() (code int) {
+	code = w.TestingM.Run()
 	for begin := time.Now(); goleak.Find() != nil && time.Since(begin) < 10*time.Second; {
 		time.Sleep(100 * time.Millisecond)
 	}
@@ -113,7 +113,7 @@ func TestHistories(t *testing.T) {
 }
 
 // What a namespace is called on the server.
-func TestKeys(t *testing.T) {
+func TestPhysicalKeys(t *testing.T) {
 	s := redistest.Start(t)
 	kv := start(t, redis.Config{URL: s.URL()})
 	sessions := open(t, kv, "sessions")
@@ -127,7 +127,7 @@ func TestKeys(t *testing.T) {
 }
 
 // No operation is more than one command, but for the first after the scripts were flushed.
-func TestOneRoundTrip(t *testing.T) {
+func TestOperationsTakeOneRoundTrip(t *testing.T) {
 	s := redistest.Start(t)
 	store := open(t, start(t, redis.Config{URL: s.URL()}), "ns")
 	operations := map[string]func() error{
@@ -145,7 +145,7 @@ func TestOneRoundTrip(t *testing.T) {
 		"Delete": func() error { _, err := store.CompareAndDelete(ctx, "k", 2); return err },
 		"GetDel": func() error { _, _, err := store.GetDel(ctx, "other"); return err },
 		"GetSet": func() error { _, _, err := store.Swap(ctx, "k", 1, adaptor.WithTTL(time.Hour)); return err },
-		"Keep":   func() error { return failed(store.Persist(ctx, "k")) },
+		"Keep":   func() error { return errOf(store.Persist(ctx, "k")) },
 	}
 	evals := func() string { return s.Do("INFO", "commandstats") }
 	for name, operation := range operations {
@@ -164,7 +164,7 @@ func TestOneRoundTrip(t *testing.T) {
 }
 
 // What another program stores.
-func TestForeignData(t *testing.T) {
+func TestForeignDataIsInvalidValue(t *testing.T) {
 	s := redistest.Start(t)
 	store := open(t, start(t, redis.Config{URL: s.URL()}), "ns")
 	s.Do("LPUSH", "ns:list", "secret")
@@ -176,11 +176,11 @@ func TestForeignData(t *testing.T) {
 		"GetRaw":           getErr,
 		"GetDel":           getDelErr,
 		"Swap":             swapErr,
-		"Incr":             failed(store.Incr(ctx, "list", 1)),
-		"Incr with TTL":    failed(store.Incr(ctx, "list", 1, adaptor.WithTTL(time.Hour))),
+		"Incr":             errOf(store.Incr(ctx, "list", 1)),
+		"Incr with TTL":    errOf(store.Incr(ctx, "list", 1, adaptor.WithTTL(time.Hour))),
 		"IncrTTL":          incrTTLErr,
-		"CompareAndSwap":   failed(store.CompareAndSwap(ctx, "list", 1, 2)),
-		"CompareAndDelete": failed(store.CompareAndDelete(ctx, "list", 1)),
+		"CompareAndSwap":   errOf(store.CompareAndSwap(ctx, "list", 1, 2)),
+		"CompareAndDelete": errOf(store.CompareAndDelete(ctx, "list", 1)),
 	} {
 		assert.Equal(t, adaptor.CodeInvalidValue, adaptor.CodeOf(err), name)
 		assert.False(t, adaptor.OutcomeUnknown(err), name)

@@ -23,83 +23,83 @@ const pageSize = 1000
 // A cursor means nothing to another server. So after a connection was lost, and in a Cluster whose slots
 // have moved, Keys ends with an error rather than leave keys out.
 func (s *store) Keys(ctx context.Context, below bool, yield func(path []string, key string) bool) error {
-	l, err := s.kv.running()
+	c, err := s.kv.running()
 	if err != nil {
 		return err
 	}
-	seen := newMemo()
-	goesOn := true
-	err = l.scan(ctx, pattern(s.prefix, below), func(physical []string) error {
+	seen := newKeySet()
+	more := true
+	err = c.scan(ctx, pattern(s.prefix, below), func(physical []string) error {
 		for _, p := range physical {
 			path, key, ok := driver.Under(s.prefix, p)
 			if !ok || len(path) > 0 && !below || !seen.add(p) {
 				continue
 			}
-			if goesOn = yield(path, key); !goesOn {
-				return errEnough
+			if more = yield(path, key); !more {
+				return errStopScan
 			}
 		}
 		return nil
 	})
-	if !goesOn {
+	if !more {
 		return nil
 	}
 	return err
 }
 
 // errEnough ends a scan.
-var errEnough = errors.New("redis: enough")
+var errStopScan = errors.New("redis: enough")
 
 // scan calls f with each page of the keys that match, of all nodes. The error is around errChanged if the servers
 // were not the same all the time.
-func (l *link) scan(ctx context.Context, pattern string, f func(physical []string) error) error {
-	nodes, slots, err := l.nodes(ctx)
+func (c *client) scan(ctx context.Context, pattern string, f func(physical []string) error) error {
+	nodes, slots, err := c.nodes(ctx)
 	if err != nil {
 		return err
 	}
 	for _, n := range nodes {
-		made := l.connections(n.address)
-		begun := made.Load()
+		dials := c.dialCount(n.address)
+		before := dials.Load()
 		for cursor, first := uint64(0), true; first || cursor != 0; first = false {
 			var page rueidis.ScanEntry
-			page, err = l.page(ctx, n, cursor, pattern)
-			for first && err == nil && made.Load() != begun { // it had to connect
-				begun = made.Load()
-				page, err = l.page(ctx, n, cursor, pattern)
+			page, err = c.scanPage(ctx, n, cursor, pattern)
+			for first && err == nil && dials.Load() != before { // it had to connect
+				before = dials.Load()
+				page, err = c.scanPage(ctx, n, cursor, pattern)
 			}
 			if err != nil {
 				return err
 			}
-			if made.Load() != begun {
-				return changed("the connection to " + n.address + " was lost meanwhile; begin again")
+			if dials.Load() != before {
+				return topologyChanged("the connection to " + n.address + " was lost meanwhile; begin again")
 			}
 			if err := f(page.Elements); err != nil {
 				return err
 			}
 			cursor = page.Cursor
 		}
-		if err := l.disagrees(ctx, n, slots); err != nil {
+		if err := c.checkSlots(ctx, n, slots); err != nil {
 			return err
 		}
 	}
-	_, now, err := l.nodes(ctx)
-	if err == nil && !slots.same(now) {
-		err = changed("slots of the Cluster moved meanwhile; begin again")
+	_, now, err := c.nodes(ctx)
+	if err == nil && !slots.equal(now) {
+		err = topologyChanged("slots of the Cluster moved meanwhile; begin again")
 	}
 	return err
 }
 
-func (l *link) page(ctx context.Context, n node, cursor uint64, pattern string) (page rueidis.ScanEntry, err error) {
-	l.doMany(ctx, n.client, 1,
+func (c *client) scanPage(ctx context.Context, n node, cursor uint64, pattern string) (page rueidis.ScanEntry, err error) {
+	c.doMany(ctx, n.rueidis, 1,
 		func(int) rueidis.Completed {
-			return l.client.B().Scan().Cursor(cursor).Match(pattern).Count(pageSize).Build()
+			return c.rueidis.B().Scan().Cursor(cursor).Match(pattern).Count(pageSize).Build()
 		},
-		func(_ int, m rueidis.RedisMessage, failed error) {
-			if err = failed; err != nil {
+		func(_ int, m rueidis.RedisMessage, replyErr error) {
+			if err = replyErr; err != nil {
 				return
 			}
 			if page, err = m.AsScanEntry(); err != nil {
-				err = errAnswer
+				err = errMalformedReply
 			}
 		})
 	return page, err
@@ -116,19 +116,19 @@ func pattern(prefix string, below bool) string {
 var globEscaper = strings.NewReplacer(`*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`, `\`, `\\`)
 
 // A memo remembers strings by two hashes.
-type memo struct {
+type keySet struct {
 	seeds  [2]maphash.Seed
 	hashes map[[2]uint64]struct{}
 }
 
-func newMemo() *memo {
-	return &memo{[2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, map[[2]uint64]struct{}{}}
+func newKeySet() *keySet {
+	return &keySet{[2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, map[[2]uint64]struct{}{}}
 }
 
 // add reports whether s is new.
-func (s *memo) add(text string) bool {
-	h := [2]uint64{maphash.String(s.seeds[0], text), maphash.String(s.seeds[1], text)}
-	before := len(s.hashes)
-	s.hashes[h] = struct{}{}
-	return len(s.hashes) > before
+func (k *keySet) add(text string) bool {
+	h := [2]uint64{maphash.String(k.seeds[0], text), maphash.String(k.seeds[1], text)}
+	before := len(k.hashes)
+	k.hashes[h] = struct{}{}
+	return len(k.hashes) > before
 }

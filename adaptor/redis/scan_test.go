@@ -68,7 +68,7 @@ func TestKeysOfACluster(t *testing.T) {
 
 // The server's table of keys shrinks while it is walked, and SCAN then returns keys twice: they come
 // once.
-func TestKeysComeOnceWhileTheTableShrinks(t *testing.T) {
+func TestKeysYieldsEachKeyOnceWhileTheTableShrinks(t *testing.T) {
 	s := redistest.Start(t)
 	store := open(t, start(t, redis.Config{URL: s.URL()}), "ns")
 	const script = `for i = tonumber(ARGV[2]), tonumber(ARGV[3]) do redis.call(ARGV[1], ARGV[4] .. i, ARGV[5]) end`
@@ -90,7 +90,7 @@ func TestKeysComeOnceWhileTheTableShrinks(t *testing.T) {
 
 // A connection that is lost in between may lead to another server, to whom the cursor means
 // nothing: that is an error, and never a key too few.
-func TestKeysEndWhenTheConnectionIsLost(t *testing.T) {
+func TestKeysFailsAfterAReconnect(t *testing.T) {
 	s := redistest.Start(t)
 	p := redistest.StartProxy(t, s.Addr)
 	store := open(t, start(t, redis.Config{URL: p.URL()}), "ns")
@@ -105,7 +105,7 @@ func TestKeysEndWhenTheConnectionIsLost(t *testing.T) {
 		if n++; n == 100 {
 			p.Set(redistest.Refuse)
 			p.Set(redistest.Pass)
-			require.Eventually(t, func() bool { return failed(store.Has(ctx, "k")) == nil }, 10*time.Second, time.Millisecond)
+			require.Eventually(t, func() bool { return errOf(store.Has(ctx, "k")) == nil }, 10*time.Second, time.Millisecond)
 		}
 	}
 	require.ErrorIs(t, last, adaptor.ErrStoreOperationFailed)
@@ -121,7 +121,7 @@ func TestKeysEndWhenTheConnectionIsLost(t *testing.T) {
 }
 
 // Clear is SCAN and UNLINK, and nothing that reaches further; the rest stays, whatever its type.
-func TestClearOnTheServer(t *testing.T) {
+func TestClearUnlinksOnlyItsOwnKeys(t *testing.T) {
 	s := redistest.Start(t)
 	store := open(t, start(t, redis.Config{URL: s.URL()}), "users")
 	_, entries := entries(3000)
@@ -144,7 +144,7 @@ func TestClearOnTheServer(t *testing.T) {
 }
 
 // The user of an ACL who may do what the package's page lists can do all.
-func TestACL(t *testing.T) {
+func TestDocumentedACLSuffices(t *testing.T) {
 	s := redistest.Start(t)
 	s.Do("ACL", "SETUSER", "app", "on", ">secret", "~*", "-@all", "+get", "+getdel", "+set", "+del", "+exists", "+pexpire", "+persist",
 		"+pttl", "+incrby", "+evalsha", "+eval", "+hello", "+ping", "+script|load", "+scan", "+unlink")
@@ -157,7 +157,7 @@ func TestACL(t *testing.T) {
 	require.NoError(t, err)
 	_, _, err = store.GetDel(ctx, "key-0")
 	require.NoError(t, err)
-	require.NoError(t, failed(store.Persist(ctx, "key-1")))
+	require.NoError(t, errOf(store.Persist(ctx, "key-1")))
 	for _, err := range store.Keys(ctx) {
 		require.NoError(t, err)
 	}

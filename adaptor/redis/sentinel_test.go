@@ -18,19 +18,19 @@ import (
 // A fakeSentinel names a primary, and of which epoch that is.
 type fakeSentinel struct {
 	addr  string
-	names atomic.Pointer[named]
+	named atomic.Pointer[namedPrimary]
 }
 
-type named struct {
+type namedPrimary struct {
 	primary string
 	epoch   int
 }
 
 func startFakeSentinel(t *testing.T, primary string, epoch int) *fakeSentinel {
 	f := &fakeSentinel{}
-	f.name(primary, epoch)
+	f.setPrimary(primary, epoch)
 	f.addr = fakeServer(t, "7.0.0", func(words []string) string {
-		n := f.names.Load()
+		n := f.named.Load()
 		host, port, _ := strings.Cut(n.primary, ":")
 		switch {
 		case words[0] != "SENTINEL":
@@ -48,9 +48,11 @@ func startFakeSentinel(t *testing.T, primary string, epoch int) *fakeSentinel {
 }
 
 // name has the Sentinel name a primary from now on; "" makes it answer with errors.
-func (f *fakeSentinel) name(primary string, epoch int) { f.names.Store(&named{primary, epoch}) }
+func (f *fakeSentinel) setPrimary(primary string, epoch int) {
+	f.named.Store(&namedPrimary{primary, epoch})
+}
 
-func TestSentinelsDisagree(t *testing.T) {
+func TestNewestEpochOfTheSentinelsWins(t *testing.T) {
 	a, b := redistest.Start(t), redistest.Start(t)
 	a.Do("SET", "ns:who", "1")
 	b.Do("SET", "ns:who", "2")
@@ -74,27 +76,27 @@ func TestSentinelsDisagree(t *testing.T) {
 		}
 	}
 	require.Equal(t, "1", who())
-	two.name(b.Addr, 2)
+	two.setPrimary(b.Addr, 2)
 	becomes("2") // the later failover counts, though the old primary is well
 	stays("2")
 	assert.Zero(t, a.Clients())
-	two.name("", 0)
+	two.setPrimary("", 0)
 	stays("2") // the one that knows of it has become silent
-	two.name(b.Addr, 2)
-	one.name(a.Addr, 2)
+	two.setPrimary(b.Addr, 2)
+	one.setPrimary(a.Addr, 2)
 	stays("2") // of two names, the one in use
-	one.name(a.Addr, 0)
-	two.name(a.Addr, 0)
+	one.setPrimary(a.Addr, 0)
+	two.setPrimary(a.Addr, 0)
 	becomes("1") // all have forgotten: they were set up anew
-	two.name(b.Addr, 3)
+	two.setPrimary(b.Addr, 3)
 	becomes("2")
-	two.name("", 0)
+	two.setPrimary("", 0)
 	stays("2")
 	becomes("1") // the one that knew is gone for good
 }
 
 // A server that was demoted is not read from, even where a Sentinel still names it.
-func TestSentinelNamesAReplica(t *testing.T) {
+func TestReadsNeverReachADemotedPrimary(t *testing.T) {
 	a, b := redistest.Start(t), redistest.Start(t)
 	a.Do("SET", "ns:k", "1")
 	f := startFakeSentinel(t, a.Addr, 1)
@@ -105,18 +107,18 @@ func TestSentinelNamesAReplica(t *testing.T) {
 	host, port, _ := strings.Cut(b.Addr, ":")
 	a.Do("REPLICAOF", host, port)
 	a.Do("CLIENT", "KILL", "TYPE", "normal")
-	require.Eventually(t, func() bool { return failed(store.Has(ctx, "k")) != nil }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return errOf(store.Has(ctx, "k")) != nil }, 5*time.Second, time.Millisecond)
 	for range 100 {
 		_, _, err = store.GetRaw(ctx, "k")
 		require.ErrorContains(t, err, "the connection to the primary at "+a.Addr+" was lost: the server is a replica now")
 	}
-	f.name(b.Addr, 2)
+	f.setPrimary(b.Addr, 2)
 	require.Eventually(t, func() bool { return store.Set(ctx, "k", 2) == nil }, 5*time.Second, time.Millisecond)
 	assert.Equal(t, "2", b.Do("GET", "ns:k"))
 }
 
 // The Sentinels have passwords of their own.
-func TestSentinelPassword(t *testing.T) {
+func TestSentinelsHaveTheirOwnPassword(t *testing.T) {
 	primary := redistest.Start(t)
 	addr := fakeServer(t, "7.0.0", func(words []string) string {
 		host, port, _ := strings.Cut(primary.Addr, ":")

@@ -29,149 +29,149 @@ var (
 
 // Get implements [driver.Store].
 func (s *store) Get(ctx context.Context, key string) (value []byte, found bool, err error) {
-	l, err := s.kv.running()
+	c, err := s.kv.running()
 	if err != nil {
 		return nil, false, err
 	}
-	return text(l.do(ctx, l.client.B().Get().Key(s.prefix+key).Build()))
+	return textReply(c.do(ctx, c.rueidis.B().Get().Key(s.prefix+key).Build()))
 }
 
 // text is the value that is the answer, if there is one.
-func text(m rueidis.RedisMessage, err error) (value []byte, found bool, _ error) {
+func textReply(m rueidis.RedisMessage, err error) (value []byte, found bool, _ error) {
 	if err != nil || m.IsNil() {
 		return nil, false, err
 	}
 	if value, err = m.AsBytes(); err != nil {
-		return nil, false, errAnswer
+		return nil, false, errMalformedReply
 	}
 	return value, true, nil
 }
 
 // Has implements [driver.Store].
 func (s *store) Has(ctx context.Context, key string) (bool, error) {
-	l, err := s.kv.running()
+	c, err := s.kv.running()
 	if err != nil {
 		return false, err
 	}
-	return one(l.do(ctx, l.client.B().Exists().Key(s.prefix+key).Build()))
+	return boolReply(c.do(ctx, c.rueidis.B().Exists().Key(s.prefix+key).Build()))
 }
 
 // TTL implements [driver.Store].
 func (s *store) TTL(ctx context.Context, key string) (ttl time.Duration, found bool, err error) {
-	l, err := s.kv.running()
+	c, err := s.kv.running()
 	if err != nil {
 		return 0, false, err
 	}
-	left, err := integer(l.do(ctx, l.client.B().Pttl().Key(s.prefix+key).Build()))
+	left, err := intReply(c.do(ctx, c.rueidis.B().Pttl().Key(s.prefix+key).Build()))
 	if err != nil || left == -2 {
 		return 0, false, err
 	}
-	return duration(left), true, nil
+	return ttlOf(left), true, nil
 }
 
 // Set implements [driver.Store].
 func (s *store) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
-	l, err := s.kv.running()
+	c, err := s.kv.running()
 	if err != nil {
 		return err
 	}
-	_, err = l.do(ctx, set(l.client, s.prefix+key, value, ttl))
+	_, err = c.do(ctx, setCommand(c.rueidis, s.prefix+key, value, ttl))
 	return err
 }
 
-func set(client rueidis.Client, key string, value []byte, ttl time.Duration) rueidis.Completed {
-	set := client.B().Set().Key(key).Value(rueidis.BinaryString(value))
+func setCommand(rc rueidis.Client, key string, value []byte, ttl time.Duration) rueidis.Completed {
+	cmd := rc.B().Set().Key(key).Value(rueidis.BinaryString(value))
 	switch ttl {
 	case driver.NoTTL:
-		return set.Build()
+		return cmd.Build()
 	case driver.KeepTTL:
-		return set.Keepttl().Build()
+		return cmd.Keepttl().Build()
 	default:
-		return set.PxMilliseconds(ttl.Milliseconds()).Build()
+		return cmd.PxMilliseconds(ttl.Milliseconds()).Build()
 	}
 }
 
 // Del implements [driver.Store].
 func (s *store) Del(ctx context.Context, key string) error {
-	l, err := s.kv.running()
+	c, err := s.kv.running()
 	if err != nil {
 		return err
 	}
-	_, err = l.do(ctx, l.client.B().Del().Key(s.prefix+key).Build())
+	_, err = c.do(ctx, c.rueidis.B().Del().Key(s.prefix+key).Build())
 	return err
 }
 
 // Expire implements [driver.Store].
 func (s *store) Expire(ctx context.Context, key string, ttl time.Duration) (bool, error) {
-	l, err := s.kv.running()
+	c, err := s.kv.running()
 	if err != nil {
 		return false, err
 	}
-	return one(l.do(ctx, l.client.B().Pexpire().Key(s.prefix+key).Milliseconds(ttl.Milliseconds()).Build()))
+	return boolReply(c.do(ctx, c.rueidis.B().Pexpire().Key(s.prefix+key).Milliseconds(ttl.Milliseconds()).Build()))
 }
 
 // Incr implements [driver.AtomicStore].
 func (s *store) Incr(ctx context.Context, key string, by int64, ttl time.Duration) (sum int64, left time.Duration, err error) {
-	l, err := s.kv.running()
+	c, err := s.kv.running()
 	if err != nil {
 		return 0, 0, err
 	}
-	lives := ""
+	ttlArg := ""
 	if ttl != driver.NoTTL {
-		lives = strconv.FormatInt(ttl.Milliseconds(), 10)
+		ttlArg = strconv.FormatInt(ttl.Milliseconds(), 10)
 	}
-	m, err := l.eval(ctx, script.Incr, s.prefix+key, strconv.FormatInt(by, 10), lives)
+	m, err := c.eval(ctx, script.Incr, s.prefix+key, strconv.FormatInt(by, 10), ttlArg)
 	if err != nil {
 		return 0, 0, err
 	}
-	answer, err := m.ToArray()
-	if err != nil || len(answer) != 2 {
-		return 0, 0, errAnswer
+	reply, err := m.ToArray()
+	if err != nil || len(reply) != 2 {
+		return 0, 0, errMalformedReply
 	}
-	sum, err = answer[0].AsInt64()
+	sum, err = reply[0].AsInt64()
 	if err != nil {
-		return 0, 0, errAnswer
+		return 0, 0, errMalformedReply
 	}
-	ms, err := answer[1].AsInt64()
+	ms, err := reply[1].AsInt64()
 	if err != nil {
-		return 0, 0, errAnswer
+		return 0, 0, errMalformedReply
 	}
-	return sum, duration(ms), nil
+	return sum, ttlOf(ms), nil
 }
 
 // Count implements [driver.Counter]. Without a deadline to set, the server has a command for it, which is
 // five times as fast as a script.
 func (s *store) Count(ctx context.Context, key string, by int64, ttl time.Duration) (sum int64, err error) {
-	l, err := s.kv.running()
+	c, err := s.kv.running()
 	if err != nil {
 		return 0, err
 	}
 	if ttl == driver.NoTTL {
-		return integer(l.do(ctx, l.client.B().Incrby().Key(s.prefix+key).Increment(by).Build()))
+		return intReply(c.do(ctx, c.rueidis.B().Incrby().Key(s.prefix+key).Increment(by).Build()))
 	}
-	return integer(l.eval(ctx, script.Count, s.prefix+key, strconv.FormatInt(by, 10), strconv.FormatInt(ttl.Milliseconds(), 10)))
+	return intReply(c.eval(ctx, script.Count, s.prefix+key, strconv.FormatInt(by, 10), strconv.FormatInt(ttl.Milliseconds(), 10)))
 }
 
 // SetNX implements [driver.AtomicStore].
 func (s *store) SetNX(ctx context.Context, key string, value []byte, ttl time.Duration) (bool, error) {
-	l, err := s.kv.running()
+	c, err := s.kv.running()
 	if err != nil {
 		return false, err
 	}
-	set := l.client.B().Set().Key(s.prefix + key).Value(rueidis.BinaryString(value)).Nx()
+	set := c.rueidis.B().Set().Key(s.prefix + key).Value(rueidis.BinaryString(value)).Nx()
 	cmd := rueidis.Completed{}
 	if ttl == driver.NoTTL {
 		cmd = set.Build()
 	} else {
 		cmd = set.PxMilliseconds(ttl.Milliseconds()).Build()
 	}
-	m, err := l.do(ctx, cmd)
+	m, err := c.do(ctx, cmd)
 	return err == nil && !m.IsNil(), err
 }
 
 // CompareAndSwap implements [driver.AtomicStore].
 func (s *store) CompareAndSwap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
-	l, err := s.kv.running()
+	c, err := s.kv.running()
 	if err != nil {
 		return false, err
 	}
@@ -184,37 +184,37 @@ func (s *store) CompareAndSwap(ctx context.Context, key string, old, new []byte,
 	default:
 		argument = strconv.FormatInt(ttl.Milliseconds(), 10)
 	}
-	return one(l.eval(ctx, script.Swap, s.prefix+key, rueidis.BinaryString(old), rueidis.BinaryString(new), option, argument))
+	return boolReply(c.eval(ctx, script.CompareAndSwap, s.prefix+key, rueidis.BinaryString(old), rueidis.BinaryString(new), option, argument))
 }
 
 // CompareAndDelete implements [driver.AtomicStore].
 func (s *store) CompareAndDelete(ctx context.Context, key string, old []byte) (bool, error) {
-	l, err := s.kv.running()
+	c, err := s.kv.running()
 	if err != nil {
 		return false, err
 	}
-	return one(l.eval(ctx, script.Delete, s.prefix+key, rueidis.BinaryString(old)))
+	return boolReply(c.eval(ctx, script.CompareAndDelete, s.prefix+key, rueidis.BinaryString(old)))
 }
 
 // one reports whether the answer is 1.
-func one(m rueidis.RedisMessage, err error) (bool, error) {
-	n, err := integer(m, err)
+func boolReply(m rueidis.RedisMessage, err error) (bool, error) {
+	n, err := intReply(m, err)
 	return n == 1, err
 }
 
-func integer(m rueidis.RedisMessage, err error) (int64, error) {
+func intReply(m rueidis.RedisMessage, err error) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
 	n, err := m.AsInt64()
 	if err != nil {
-		return 0, errAnswer
+		return 0, errMalformedReply
 	}
 	return n, nil
 }
 
 // duration is the time that PTTL says an entry has left.
-func duration(ms int64) time.Duration {
+func ttlOf(ms int64) time.Duration {
 	const most = math.MaxInt64 / int64(time.Millisecond)
 	switch {
 	case ms == -1:

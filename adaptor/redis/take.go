@@ -11,20 +11,20 @@ import (
 
 // GetDel implements [driver.Taker].
 func (s *store) GetDel(ctx context.Context, key string) (value []byte, found bool, err error) {
-	l, err := s.kv.running()
+	c, err := s.kv.running()
 	if err != nil {
 		return nil, false, err
 	}
-	return text(l.do(ctx, l.client.B().Getdel().Key(s.prefix+key).Build()))
+	return textReply(c.do(ctx, c.rueidis.B().Getdel().Key(s.prefix+key).Build()))
 }
 
 // Swap implements [driver.Taker].
 func (s *store) Swap(ctx context.Context, key string, value []byte, ttl time.Duration) (old []byte, found bool, err error) {
-	l, err := s.kv.running()
+	c, err := s.kv.running()
 	if err != nil {
 		return nil, false, err
 	}
-	swap := l.client.B().Set().Key(s.prefix + key).Value(rueidis.BinaryString(value)).Get()
+	swap := c.rueidis.B().Set().Key(s.prefix + key).Value(rueidis.BinaryString(value)).Get()
 	var cmd rueidis.Completed
 	switch ttl {
 	case driver.NoTTL:
@@ -34,5 +34,5 @@ func (s *store) Swap(ctx context.Context, key string, value []byte, ttl time.Dur
 	default:
 		cmd = swap.PxMilliseconds(ttl.Milliseconds()).Build()
 	}
-	return text(l.do(ctx, cmd))
+	return textReply(c.do(ctx, cmd))
 }

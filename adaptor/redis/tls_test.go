@@ -63,7 +63,7 @@ func TestTLS(t *testing.T) {
 }
 
 // A user is taken away while the app runs, and comes back.
-func TestRevokedUser(t *testing.T) {
+func TestStoreRecoversFromARevokedUser(t *testing.T) {
 	s := redistest.Start(t)
 	allow := func() {
 		require.Equal(t, "OK", s.Do("ACL", "SETUSER", "app", "on", ">secret", "~ns:*", "+get", "+set", "+del", "+exists", "+pexpire", "+pttl", "+incrby",
@@ -74,14 +74,14 @@ func TestRevokedUser(t *testing.T) {
 	_, err := store.Incr(ctx, "n", 1)
 	require.NoError(t, err)
 	s.Do("ACL", "DELUSER", "app")
-	require.Eventually(t, func() bool { return failed(store.Incr(ctx, "n", 1)) != nil }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return errOf(store.Incr(ctx, "n", 1)) != nil }, 5*time.Second, time.Millisecond)
 	_, err = store.Incr(ctx, "n", 1)
 	assert.ErrorContains(t, err, "the server refused with WRONGPASS")
 	assert.NotContains(t, err.Error(), "secret")
 	assert.False(t, adaptor.OutcomeUnknown(err))
 	before := s.Do("GET", "ns:n")
 	allow()
-	require.Eventually(t, func() bool { return failed(store.Incr(ctx, "n", 1)) == nil }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return errOf(store.Incr(ctx, "n", 1)) == nil }, 5*time.Second, time.Millisecond)
 	assert.Equal(t, "1", before)
 	assert.Equal(t, "2", s.Do("GET", "ns:n"))
 }

@@ -18,7 +18,7 @@ import (
 )
 
 // The suite and the histories, on what production runs.
-func TestTopologies(t *testing.T) {
+func TestConformanceOfTopologies(t *testing.T) {
 	for name, begin := range map[string]func(t *testing.T) (config redis.Config, flush func()){
 		"Cluster": func(t *testing.T) (redis.Config, func()) {
 			c := redistest.StartCluster(t)

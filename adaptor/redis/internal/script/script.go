@@ -61,7 +61,7 @@ return sum
 `)
 
 	// Swap: old, new, an option of SET or "", its argument or "" → 1 or 0.
-	Swap = newScript(`
+	CompareAndSwap = newScript(`
 local value = redis.pcall('GET', KEYS[1])
 if type(value) == 'table' then return value end
 if value ~= ARGV[1] then return 0 end
@@ -78,7 +78,7 @@ return 1
 `)
 
 	// Delete: old → 1 or 0.
-	Delete = newScript(`
+	CompareAndDelete = newScript(`
 local value = redis.pcall('GET', KEYS[1])
 if type(value) == 'table' then return value end
 if value ~= ARGV[1] then return 0 end
@@ -93,5 +93,5 @@ return done
 `)
 
 	// All are those above.
-	All = []*Script{Incr, Count, Swap, Delete, Persist}
+	All = []*Script{Incr, Count, CompareAndSwap, CompareAndDelete, Persist}
 )

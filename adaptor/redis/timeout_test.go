@@ -9,10 +9,10 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func TestLimit(t *testing.T) {
+func TestTimeoutContextIsReusedUnlessExpired(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var free limits
-		over := func(l *limit) bool {
+		var pool timeoutPool
+		expired := func(l *timeoutContext) bool {
 			synctest.Wait()
 			select {
 			case <-l.Done():
@@ -25,25 +25,25 @@ func TestLimit(t *testing.T) {
 		}
 		type key struct{}
 		ctx := context.WithValue(t.Context(), key{}, "value")
-		first := free.start(context.WithoutCancel(ctx), time.Second)
+		first := pool.get(context.WithoutCancel(ctx), time.Second)
 		assert.Equal(t, "value", first.Value(key{}))
 		time.Sleep(time.Second - 1)
-		assert.False(t, over(first))
+		assert.False(t, expired(first))
 		first.release()
 		time.Sleep(time.Hour)
-		assert.False(t, over(first), "released in time")
+		assert.False(t, expired(first), "released in time")
 
-		second := free.start(context.Background(), time.Second) // most often the same one
+		second := pool.get(context.Background(), time.Second) // most often the same one
 		assert.Nil(t, second.Value(key{}))
 		time.Sleep(time.Second - 1)
-		assert.False(t, over(second))
+		assert.False(t, expired(second))
 		time.Sleep(time.Nanosecond)
-		assert.True(t, over(second))
+		assert.True(t, expired(second))
 		second.release()
 
-		third := free.start(context.Background(), time.Second)
+		third := pool.get(context.Background(), time.Second)
 		assert.NotSame(t, second, third)
-		assert.False(t, over(third))
+		assert.False(t, expired(third))
 		third.release()
 	})
 }
