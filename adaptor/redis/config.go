@@ -158,10 +158,10 @@ func (c Config) target() (target, error) {
 	}
 	u, err := url.Parse(text)
 	if err != nil {
-		return invalid("is not a URL (what is special in a URL must be percent-encoded in a password)")
+		return invalid("is not a URL (percent-encode the special characters of a password)")
 	}
 	if strings.Contains(text, "#") { // what is before it would be taken for a host, and shown
-		return invalid("has a # (in a password it is written %23)")
+		return invalid("has a # (write %23 in a password)")
 	}
 	s := target{topology: single, username: u.User.Username()}
 	s.password, _ = u.User.Password()
@@ -169,14 +169,14 @@ func (c Config) target() (target, error) {
 		s.username, s.password = c.Username, c.Password
 	}
 	if s.username != "" && s.password == "" {
-		return invalid("has a user without a password (a password alone is written redis://:password@host)")
+		return invalid("has a user without a password (for a password alone, write redis://:password@host)")
 	}
 	database := strings.TrimPrefix(u.Path, "/")
 	query := u.Query()
 	switch u.Scheme {
 	case "redis", "rediss":
 		if s.addresses = addresses(u.Host); s.addresses == nil {
-			return invalid("has no host, or an address that is none")
+			return invalid("has no host, or an invalid address")
 		}
 		if u.Scheme == "rediss" {
 			s.tls = c.TLS.Clone()
@@ -195,15 +195,15 @@ func (c Config) target() (target, error) {
 			}
 			s.topology = cluster
 		default:
-			return invalid("has a cluster that is neither true nor false")
+			return invalid("has a parameter cluster other than true and false")
 		}
 		query.Del("master_set")
 		query.Del("cluster")
 		if s.topology == single && len(s.addresses) > 1 {
-			return invalid("has several hosts, which are of a Cluster (add ?cluster=true) or are Sentinels (add ?master_set=name)")
+			return invalid("has several hosts: add ?cluster=true for a Cluster, or ?master_set=name for Sentinels")
 		}
 		if s.topology == cluster && database != "" && database != "0" {
-			return invalid("has a database, and a Cluster has only one")
+			return invalid("has a database, but a Cluster has only one")
 		}
 	case "unix":
 		if u.Host != "" || u.Path == "" {
@@ -216,14 +216,14 @@ func (c Config) target() (target, error) {
 		return invalid("has another scheme than redis, rediss and unix")
 	}
 	if len(query) > 0 {
-		return invalid("has a query that is not known")
+		return invalid("has an unknown query parameter")
 	}
 	if c.TLS != nil && s.tls == nil {
-		return target{}, fmt.Errorf("redis: Config.TLS is set, and %s is no rediss:// URL", source)
+		return target{}, fmt.Errorf("redis: Config.TLS is set, but %s is not a rediss:// URL", source)
 	}
 	if database != "" {
 		if s.database, err = strconv.Atoi(database); err != nil || s.database < 0 {
-			return invalid("has a database that is no number")
+			return invalid("has a database that is not a number")
 		}
 	}
 	return s, nil

@@ -19,10 +19,10 @@ import (
 var (
 	errNotMade         = driver.Reason(errors.New("redis: not made by New"), "the RedisKV was not made by redis.New or redis.NewFromClient")
 	errNotStarted      = driver.Reason(errors.New("redis: not started"), "the RedisKV is not started or was stopped: in an fx app, use the store for the first time in an OnStart hook, not in a constructor; without fx, call Start first")
-	reasonPipelineFull = "no place among redis.Config.Pipeline operations that wait for the server"
+	reasonPipelineFull = "no slot of redis.Config.Pipeline became free"
 
 	// errAnswer: a write was applied, or not.
-	errMalformedReply = driver.Unknown(driver.Reason(errors.New("redis: an answer of another form"), "the server gave an answer of another form than the command has"))
+	errMalformedReply = driver.Unknown(driver.Reason(errors.New("redis: malformed reply"), "the server sent a reply of an unexpected type"))
 )
 
 // refusal is the error of an error reply: the command has changed nothing. Its text is the
@@ -40,7 +40,7 @@ func replyError(reply *rueidis.RedisError) error {
 	}
 	switch {
 	case code == "WRONGTYPE":
-		return invalidValue(reply, "the key holds another type than text (WRONGTYPE)")
+		return invalidValue(reply, "the key holds a type other than string (WRONGTYPE)")
 	case strings.HasPrefix(text, "value is not an integer"):
 		return invalidValue(reply, "the stored value is not a plain integer")
 	case strings.HasPrefix(text, "increment or decrement would overflow"):
@@ -48,11 +48,11 @@ func replyError(reply *rueidis.RedisError) error {
 	}
 	switch {
 	case strings.HasPrefix(text, "No such master"):
-		return driver.Reason(reply, "the Sentinels watch no primary of the name in ?master_set")
+		return driver.Reason(reply, "the Sentinels do not know the name in ?master_set")
 	case strings.HasPrefix(text, "DB index is out of range"):
-		return driver.Reason(reply, "the server has no database of the number in redis.Config.URL")
+		return driver.Reason(reply, "the server has no database with the number in redis.Config.URL")
 	case strings.HasPrefix(text, "unknown command"):
-		return driver.Reason(reply, "the server does not know a command: it must be Redis or Valkey, 6.2 or later, and a Sentinel where the URL has ?master_set")
+		return driver.Reason(reply, "the server does not know a command: it must be Redis or Valkey, 6.2 or later, and a Sentinel if the URL has ?master_set")
 	}
 	if !isErrorCode(code) {
 		code = "ERR"
@@ -82,14 +82,14 @@ var hints = map[string]string{
 	"OOM":         "its maxmemory is reached",
 	"READONLY":    "it is a replica; the stores need the primary",
 	"NOREPLICAS":  "fewer replicas are connected than its min-replicas-to-write",
-	"MISCONF":     "it can't save to disk and is set to stop writes then",
+	"MISCONF":     "it cannot save to disk, and its settings then forbid writes",
 	"LOADING":     "it is loading its data; try again later",
 	"BUSY":        "it is running a long script; try again later",
 	"CLUSTERDOWN": "its cluster has no primary for this key",
 	"MOVED":       "it is a node of a cluster",
-	"NOAUTH":      "it wants a password: redis.Config.URL or Password",
-	"WRONGPASS":   "user or password is wrong: redis.Config.URL, Username and Password",
-	"NOPERM":      "its ACL does not permit this user the command or the key",
+	"NOAUTH":      "it needs a password: set redis.Config.URL or Password",
+	"WRONGPASS":   "the user or the password is wrong: check redis.Config.URL, Username and Password",
+	"NOPERM":      "its ACL does not allow this user to use the command or the key",
 }
 
 func invalidValue(reply error, text string) error {
@@ -120,7 +120,7 @@ func (c *client) noReplyError(ctx context.Context, err error) error {
 func (c *client) endedError(ctx context.Context, missing string) error {
 	err := ctx.Err()
 	if _, fromPool := ctx.(*timeoutContext); fromPool || context.Cause(ctx) == errConfigTimeout {
-		return driver.Reason(err, fmt.Sprintf("%s within redis.Config.Timeout, %s", missing, c.timeout))
+		return driver.Reason(err, fmt.Sprintf("%s within redis.Config.Timeout (%s)", missing, c.timeout))
 	}
 	return driver.Reason(err, missing+": "+err.Error())
 }
@@ -175,7 +175,7 @@ func networkReason(err error) string {
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		return "timeout"
 	case errors.Is(err, context.Canceled):
-		return "given up"
+		return "canceled"
 	}
 	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
 		err = inner
@@ -185,7 +185,7 @@ func networkReason(err error) string {
 		return "closed by the other side"
 	default:
 		if strings.HasPrefix(text, "received unknown message type") {
-			return "its answer is not of Redis's protocol: it is another kind of server"
+			return "its reply is not in the Redis protocol: it is not a Redis server"
 		}
 		if err == rueidis.ErrClosing || errors.Is(err, net.ErrClosed) {
 			return "closed"

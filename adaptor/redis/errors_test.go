@@ -30,14 +30,14 @@ func TestScriptErrorsKeepTheirCode(t *testing.T) {
 		{"@user_script: 13: -OOM command not allowed when used memory > 'maxmemory'.", failed, "the server refused with OOM: its maxmemory is reached"},
 		{"@user_script: 6: -READONLY You can't write against a read only replica.", failed, "the server refused with READONLY: it is a replica; the stores need the primary"},
 		{"@user_script: 13: -NOREPLICAS Not enough good replicas to write.", failed, "the server refused with NOREPLICAS: fewer replicas are connected than its min-replicas-to-write"},
-		{"@user_script: 13: -MISCONF Errors writing to the AOF file: secret", failed, "the server refused with MISCONF: it can't save to disk and is set to stop writes then"},
-		{"@user_script: 13: The user executing the script can't run this command or subcommand", failed, "the server refused with NOPERM: its ACL does not permit this user the command or the key"},
-		{"@user_script: 2: The user executing the script can't access at least one of the keys mentioned in the command arguments", failed, "the server refused with NOPERM: its ACL does not permit this user the command or the key"},
+		{"@user_script: 13: -MISCONF Errors writing to the AOF file: secret", failed, "the server refused with MISCONF: it cannot save to disk, and its settings then forbid writes"},
+		{"@user_script: 13: The user executing the script can't run this command or subcommand", failed, "the server refused with NOPERM: its ACL does not allow this user to use the command or the key"},
+		{"@user_script: 2: The user executing the script can't access at least one of the keys mentioned in the command arguments", failed, "the server refused with NOPERM: its ACL does not allow this user to use the command or the key"},
 		{"@user_script: 2: Script attempted to execute a command while the cluster is down", failed, "the server refused with CLUSTERDOWN: its cluster has no primary for this key"},
 		{"@user_script: 2: Script attempted to access a non local key in a cluster node", failed, "the server refused with ERR"},
 		{"ERR Error running script (call to f_e4b630ca3f4eca507701b11eb4f233603551fa65): @user_script:1: ERR value is not an integer or out of range", invalid, "the stored value is not a plain integer"},
 		{"ERR Error running script (call to f_e4b630ca3f4eca507701b11eb4f233603551fa65): @user_script:1: ERR increment or decrement would overflow", invalid, "the sum is beyond the range of int64"},
-		{"ERR Error running script (call to f_d3c21d0c2b9ca22f82737626a27bcaf5d288f99f): @user_script:1: WRONGTYPE Operation against a key holding the wrong kind of value", invalid, "the key holds another type than text (WRONGTYPE)"},
+		{"ERR Error running script (call to f_d3c21d0c2b9ca22f82737626a27bcaf5d288f99f): @user_script:1: WRONGTYPE Operation against a key holding the wrong kind of value", invalid, "the key holds a type other than string (WRONGTYPE)"},
 		{"ERR Error running script (call to f_e4b630ca3f4eca507701b11eb4f233603551fa65): @user_script:1: @user_script: 1: secret", failed, "the server refused with ERR"},
 		{"ERR secret @user_script: 1: -OOM secret", failed, "the server refused with ERR"},
 	} {
@@ -81,7 +81,7 @@ func TestMalformedReplyToAWriteIsOutcomeUnknown(t *testing.T) {
 		"GetDel":         third(store.GetDel(ctx, "k")),
 		"Swap":           third(store.Swap(ctx, "k", 1)),
 	} {
-		assert.ErrorContains(t, err, "the server gave an answer of another form than the command has", name)
+		assert.ErrorContains(t, err, "the server sent a reply of an unexpected type", name)
 		assert.Equal(t, name != "GetRaw" && name != "Has", adaptor.OutcomeUnknown(err), name)
 	}
 }

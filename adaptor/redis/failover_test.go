@@ -224,9 +224,9 @@ func TestFailoverOfSentinel(t *testing.T) {
 	t.Run("Start refuses what the URL does not say", func(t *testing.T) {
 		requireStartError(t, w.Sentinels[0].URL(), "it is a Sentinel: the URL needs ?master_set=name")
 		requireStartError(t, w.Servers[1].URL(), `its role is "replica": it is a read-only copy, and the stores need the primary`)
-		requireStartError(t, w.Servers[0].URL()+"?cluster=true", "it is no node of a Cluster, and the URL has ?cluster=true")
-		requireStartError(t, strings.Replace(w.URL(), "=primary", "=other", 1), "the Sentinels watch no primary of the name in ?master_set")
-		requireStartError(t, w.Servers[0].URL()+"?master_set=primary", "a Sentinel where the URL has ?master_set")
+		requireStartError(t, w.Servers[0].URL()+"?cluster=true", "it is not a node of a Cluster, but the URL has ?cluster=true")
+		requireStartError(t, strings.Replace(w.URL(), "=primary", "=other", 1), "the Sentinels do not know the name in ?master_set")
+		requireStartError(t, w.Servers[0].URL()+"?master_set=primary", "a Sentinel if the URL has ?master_set")
 	})
 	listed := startListLoad(t, store, w.Servers)
 	testPrimaryFault(t, store, sentinelOutage, isKilled, w.Primary, w.WaitUntilWhole)

@@ -151,7 +151,7 @@ func TestStopWithEndedContextEndsARunningStart(t *testing.T) {
 	ended, cancel := context.WithCancel(ctx)
 	cancel()
 	require.ErrorIs(t, kv.Stop(ended), context.Canceled)
-	require.ErrorContains(t, <-started, ": stopped meanwhile")
+	require.ErrorContains(t, <-started, ": Stop was called before Start was complete")
 	require.ErrorContains(t, store.Set(ctx, "k", 1), "not started")
 	require.NoError(t, kv.Start(ctx))
 	require.NoError(t, store.Set(ctx, "k", 1))
@@ -174,14 +174,14 @@ func TestStartErrorsNameAddressAndCause(t *testing.T) {
 		want string
 	}{
 		{gone.URL(), "redis: start with " + gone.Addr + ": connection refused"},
-		{s.URL(), "redis: start with " + s.Addr + ": the server refused with NOAUTH: it wants a password: redis.Config.URL or Password"},
-		{"redis://:wrong@" + s.Addr, "redis: start with " + s.Addr + ": the server refused with WRONGPASS: user or password is wrong: redis.Config.URL, Username and Password"},
+		{s.URL(), "redis: start with " + s.Addr + ": the server refused with NOAUTH: it needs a password: set redis.Config.URL or Password"},
+		{"redis://:wrong@" + s.Addr, "redis: start with " + s.Addr + ": the server refused with WRONGPASS: the user or the password is wrong: check redis.Config.URL, Username and Password"},
 		{replica.URL(), "redis: start with " + replica.Addr + `: its role is "replica": it is a read-only copy, and the stores need the primary`},
 		{"redis://" + old, "redis: start with " + old + `: its version is "6.0.16", and the stores need 6.2 or later`},
 		{"redis://name.invalid", "redis: start with name.invalid:6379: no address for this host name"},
-		{primary.URL() + "/99", "redis: start with " + primary.Addr + ": the server has no database of the number in redis.Config.URL"},
-		{"rediss://" + primary.Addr, "redis: start with " + primary.Addr + ": timeout (does it speak TLS? The URL says so, with rediss://)"},
-		{"redis://" + other, "redis: start with " + other + ": its answer is not of Redis's protocol: it is another kind of server"},
+		{primary.URL() + "/99", "redis: start with " + primary.Addr + ": the server has no database with the number in redis.Config.URL"},
+		{"rediss://" + primary.Addr, "redis: start with " + primary.Addr + ": timeout (the URL begins with rediss://, but the server may not speak TLS)"},
+		{"redis://" + other, "redis: start with " + other + ": its reply is not in the Redis protocol: it is not a Redis server"},
 		{"unix:///nowhere.sock", "redis: start with /nowhere.sock: no such file or directory"},
 	} {
 		kv, err := redis.New(redis.Config{URL: tt.url})

@@ -144,8 +144,8 @@ func TestKeysAndClearFailWhileASlotMoves(t *testing.T) {
 		for s, state := range map[*redistest.Server][]string{to: {"IMPORTING", from.Do("CLUSTER", "MYID")}, from: {"MIGRATING", to.Do("CLUSTER", "MYID")}} {
 			require.Equal(t, "OK", s.Do("CLUSTER", "SETSLOT", slot, state[0], state[1]))
 			_, err := countKeys(store)
-			assert.ErrorContains(t, err, "is on its way to another one", state[0])
-			assert.ErrorContains(t, store.Clear(ctx), "is on its way to another one", state[0])
+			assert.ErrorContains(t, err, "is moving to another server", state[0])
+			assert.ErrorContains(t, store.Clear(ctx), "is moving to another server", state[0])
 			require.Equal(t, "OK", s.Do("CLUSTER", "SETSLOT", slot, "STABLE"))
 			require.NoError(t, store.Set(ctx, "k", 1))
 		}

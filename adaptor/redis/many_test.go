@@ -54,7 +54,7 @@ func TestGetManyFailsOnlyForTheForeignKey(t *testing.T) {
 	assert.Equal(t, adaptor.Result[int]{Value: 1, Found: true}, results[0])
 	assert.Equal(t, adaptor.CodeInvalidValue, adaptor.CodeOf(results[1].Err))
 	assert.Equal(t, adaptor.Result[int]{}, results[2])
-	assert.EqualError(t, err, `kv: GetMany in namespace "ns": INVALID_VALUE: 1 of 3 keys failed, the first with INVALID_VALUE: the key holds another type than text (WRONGTYPE)`)
+	assert.EqualError(t, err, `kv: GetMany in namespace "ns": INVALID_VALUE: 1 of 3 keys failed, the first with INVALID_VALUE: the key holds a type other than string (WRONGTYPE)`)
 }
 
 // A batch that gets no answer is of unknown outcome, key by key, and is not sent again; one that

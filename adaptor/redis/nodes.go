@@ -93,9 +93,9 @@ func (c *client) checkSlots(ctx context.Context, n node, slots slotMap) (err err
 	case err != nil:
 		return err
 	case len(own) > 0 && strings.HasPrefix(own[len(own)-1], "["):
-		return topologyChanged("a slot of the server at " + n.address + " is on its way to another one; try again later (redis-cli --cluster fix ends what was broken off)")
+		return topologyChanged("a slot of the server at " + n.address + " is moving to another server; try again later (redis-cli --cluster fix completes an interrupted move)")
 	case !slices.Equal(own, slots.ofPrimary(n.id)):
-		return topologyChanged("slots of the Cluster moved meanwhile; begin again")
+		return topologyChanged("slots of the Cluster moved during the scan; start again")
 	case !strings.Contains(texts[1], "cluster_state:ok"):
 		return topologyChanged("the server at " + n.address + " does not serve its slots yet; try again later")
 	}
@@ -176,6 +176,6 @@ func (s slotMap) ofPrimary(id string) (slots []string) {
 }
 
 // errChanged: what was listed may not be all.
-var errTopologyChanged = errors.New("redis: not the same servers as before")
+var errTopologyChanged = errors.New("redis: the topology has changed")
 
 func topologyChanged(text string) error { return driver.Reason(errTopologyChanged, text) }

@@ -19,21 +19,24 @@ import (
 	"github.com/zelt-go/kv/adaptor/redis/internal/script"
 )
 
-// RedisKV is a Redis or Valkey server as a backend of stores. It is an
-// [adaptor.AtomicKVAdaptor]; make one with [New] or [NewFromClient]. It may be used by many
-// goroutines at once.
+// RedisKV opens stores on a Redis or Valkey server. It implements [adaptor.AtomicKVAdaptor]. Create
+// one with [New] or [NewFromClient]. All methods may be called concurrently. The zero RedisKV and the
+// nil RedisKV return errors.
 type RedisKV struct {
 	config         Config
 	target         target
 	adaptor        adaptor.AtomicKVAdaptor
-	externalClient rueidis.Client // nil if the client is ours
-	lifecycle      chan struct{}  // to Start or Stop
-	client         atomic.Pointer[client]
-	abandonedStops atomic.Int64 // how many Stops did not wait for their turn
+	externalClient rueidis.Client         // the caller's client; nil if New made the RedisKV
+	lifecycle      chan struct{}          // a lock that the running Start or Stop holds
+	client         atomic.Pointer[client] // nil before Start and after Stop
+	abandonedStops atomic.Int64           // calls of Stop whose context ended before they had the lock
 }
 
-// New returns a RedisKV that is to be started. It dials nothing. The error, of no code, says
-// which field of the configuration can't be; it quotes no part of a URL.
+// New returns a RedisKV for the server that config names. New does not connect: call
+// [RedisKV.Start] before the first operation.
+//
+// New returns an error if a field of config, or the environment variable REDIS_URL, is invalid. The
+// error names the field, has no [adaptor.Code] and never contains a part of the URL.
 func New(config Config) (*RedisKV, error) {
 	config, err := config.withDefaults()
 	if err != nil {
@@ -46,15 +49,22 @@ func New(config Config) (*RedisKV, error) {
 	return newRedisKV(config, s), nil
 }
 
-// NewFromClient returns a RedisKV on a client of the caller's, who closes it, after Stop. It
-// serves at once; Start only checks the server. Of the configuration, Timeout and Pipeline
-// count: Pipeline is the client's 2^RingScaleEachConn, which is 1024 unless said otherwise. The
-// client should have been made with DisableRetry. A nil client is an error, of no code.
+// NewFromClient returns a RedisKV that uses the caller's client. The caller owns the client and closes
+// it after Stop. The stores work immediately, and Start only checks the server.
 //
-// Three promises less than with New: a call that meets a connection which is just being
-// made may end as late as that has been made or has failed; a write whose context ends is of
-// unknown outcome even where it was never sent; and a failover of Sentinels is seen when the
-// client sees it.
+// NewFromClient uses the fields Timeout, Pipeline and Logger of config. Pipeline must be the client's
+// 2^RingScaleEachConn, which is 1024 by default. The client should have the option DisableRetry, so
+// that it never sends a write twice.
+//
+// NewFromClient returns an error if client is nil or if a field of config is invalid. The error has
+// no [adaptor.Code].
+//
+// Compared with [New], three guarantees are missing:
+//
+//   - A call that finds the client connecting may end only when the connection is made or has
+//     failed.
+//   - The outcome of a write is unknown if its context ends, even if the write was never sent.
+//   - The stores follow a failover of Sentinels only when the client does.
 func NewFromClient(client rueidis.Client, config Config) (*RedisKV, error) {
 	if client == nil {
 		return nil, errors.New("redis: NewFromClient needs a client, got nil")
@@ -81,10 +91,11 @@ func (r *RedisKV) newExternalClient() *client {
 	return c
 }
 
-// Namespace returns the store of the given name; an empty name is
-// [adaptor.ErrEmptyNamespace]. It works before Start and after Stop as well, where the
-// store's operations are [adaptor.ErrStoreOperationFailed]. On a RedisKV that New did not
-// make, it is that too.
+// Namespace returns the store with the given name. It returns [adaptor.ErrEmptyNamespace] if name is
+// empty, and [adaptor.ErrStoreOperationFailed] if neither New nor NewFromClient made r.
+//
+// Namespace also works before Start and after Stop. Operations of the store then return
+// [adaptor.ErrStoreOperationFailed].
 func (r *RedisKV) Namespace(name string) (*adaptor.AtomicKVStore, error) {
 	if r == nil || r.adaptor == nil {
 		return adaptor.NewAtomic(opener{}).Namespace(name)
@@ -92,7 +103,7 @@ func (r *RedisKV) Namespace(name string) (*adaptor.AtomicKVStore, error) {
 	return r.adaptor.Namespace(name)
 }
 
-// opener opens the stores of a RedisKV, which thus has no Open of its own.
+// opener opens the stores of a RedisKV. It keeps the method OpenAtomic out of the API of RedisKV.
 type opener struct{ kv *RedisKV }
 
 // OpenAtomic implements [driver.AtomicOpener].
@@ -103,7 +114,7 @@ func (o opener) OpenAtomic(path []string) (driver.AtomicStore, error) {
 	return &store{o.kv, driver.Key(path, "")}, nil
 }
 
-// running is the link that operations use.
+// running returns the current client, or errNotStarted.
 func (r *RedisKV) running() (*client, error) {
 	if c := r.client.Load(); c != nil {
 		return c, nil
@@ -111,11 +122,15 @@ func (r *RedisKV) running() (*client, error) {
 	return nil, errNotStarted
 }
 
-// Start connects, and checks that the server is a primary of version 6.2 or later. It waits for
-// that, until ctx is done, and keeps nothing of ctx. The error, of no code, names the address
-// and what is wrong; then nothing runs, but that a client which we were handed goes on to serve.
-// Starting twice starts once; starting again after Stop
-// works, and stores opened before serve again.
+// Start connects to the server and checks that it is a primary, version 6.2 or later. It returns when
+// the check is complete or ctx is done. Start does not keep ctx.
+//
+// Start returns an error if it cannot connect or if the stores cannot use the server. The error names
+// the address and the cause, and has no [adaptor.Code]. After an error, r has no connections. A client
+// given to NewFromClient continues to serve.
+//
+// A second Start has no effect. After Stop, Start works again, and all stores opened earlier work
+// again.
 func (r *RedisKV) Start(ctx context.Context) error {
 	if r == nil || r.adaptor == nil {
 		return errNotMade
@@ -144,7 +159,7 @@ func (r *RedisKV) Start(ctx context.Context) error {
 	}
 	if err != nil {
 		if r.externalClient == nil {
-			c.endLifetime() // at once: nothing is on its way
+			c.endLifetime() // no call is in flight
 			_ = c.close(context.WithoutCancel(ctx))
 		}
 		return fmt.Errorf("redis: start with %s: %w%s", r.target, withReason(err), r.target.tlsHint(err))
@@ -152,25 +167,26 @@ func (r *RedisKV) Start(ctx context.Context) error {
 	r.client.Store(c)
 	if r.abandonedStops.Load() != abandonedStops && r.client.CompareAndSwap(c, nil) {
 		_ = c.close(ctx)
-		return fmt.Errorf("redis: start with %s: stopped meanwhile", r.target)
+		return fmt.Errorf("redis: start with %s: Stop was called before Start was complete", r.target)
 	}
 	return nil
 }
 
-// aboutTLS is what is to be added to an error that comes of TLS on one side alone; often "".
+// tlsHint returns a remedy for the error text if err suggests that only one side speaks TLS.
+// Otherwise it returns "".
 func (s target) tlsHint(err error) string {
 	var dial *net.OpError
 	connected := !errors.As(err, &dial) || dial.Op != "dial"
 	switch {
 	case s.tls != nil && connected && networkReason(err) == "timeout":
-		return " (does it speak TLS? The URL says so, with rediss://)"
+		return " (the URL begins with rediss://, but the server may not speak TLS)"
 	case s.tls == nil && connected && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)):
-		return " (does it want TLS? Then the URL begins with rediss://)"
+		return " (if the server needs TLS, the URL must begin with rediss://)"
 	}
 	return ""
 }
 
-// shown gives a cause the text that may be shown of it.
+// withReason returns err with a reason (see [driver.Reason]) that contains no key, value or password.
 func withReason(err error) error {
 	var reply *rueidis.RedisError
 	var d *dialError
@@ -185,10 +201,11 @@ func withReason(err error) error {
 	return err
 }
 
-// Stop closes the connection, after the operations that are on their way, but closes no client
-// that we were handed. It waits until that is done, or until ctx is done, whose error it then
-// returns; all ends all the same. Operations that follow are
-// [adaptor.ErrStoreOperationFailed]. Stopping twice, or without Start, is fine.
+// Stop waits for the operations in flight and closes the connections. It does not close a client given
+// to [NewFromClient]. Later operations return [adaptor.ErrStoreOperationFailed].
+//
+// If ctx is done first, Stop ends the remaining operations, closes the connections in the background
+// and returns the error of ctx. A second Stop, or a Stop without a Start, has no effect.
 func (r *RedisKV) Stop(ctx context.Context) error {
 	if r == nil || r.adaptor == nil {
 		return nil
@@ -197,7 +214,7 @@ func (r *RedisKV) Stop(ctx context.Context) error {
 	select {
 	case r.lifecycle <- struct{}{}:
 		defer func() { <-r.lifecycle }()
-	case <-ctx.Done(): // a Start that is under way finds that out
+	case <-ctx.Done(): // a running Start compares the count and closes its client
 		r.abandonedStops.Add(1)
 		err = ctx.Err()
 	}
@@ -207,8 +224,8 @@ func (r *RedisKV) Stop(ctx context.Context) error {
 	return err
 }
 
-// check looks at what the server says of itself, and has it learn the scripts. Of a client that
-// we were handed, expected is empty: any topology will do.
+// check sends HELLO, returns an error if the stores cannot use the server, and loads the scripts. The
+// expected topology is empty for a caller's client, for which every topology is accepted.
 func (c *client) check(ctx context.Context, expected topology, logger *slog.Logger) error {
 	m, err := c.do(ctx, c.rueidis.B().Arbitrary("HELLO").Build())
 	if err != nil {
@@ -238,10 +255,10 @@ func (c *client) check(ctx context.Context, expected topology, logger *slog.Logg
 	}
 	switch {
 	case expected == cluster && found != cluster:
-		return unfit("it is no node of a Cluster, and the URL has ?cluster=true")
+		return unfit("it is not a node of a Cluster, but the URL has ?cluster=true")
 	case expected == single && found == cluster:
 		return unfit("it is a node of a Cluster: the URL needs ?cluster=true")
-	case found != cluster && role != "master": // of a Cluster, any node may have answered
+	case found != cluster && role != "master": // in a Cluster, a replica may have replied
 		return unfit("its role is %q: it is a read-only copy, and the stores need the primary", role)
 	case !versionAtLeast(version, 6, 2):
 		return unfit("its version is %q, and the stores need 6.2 or later", version)
@@ -252,14 +269,14 @@ func (c *client) check(ctx context.Context, expected topology, logger *slog.Logg
 	for _, s := range script.All {
 		var reply *rueidis.RedisError
 		_, err := c.do(ctx, c.rueidis.B().ScriptLoad().Script(s.Text).Build())
-		if err != nil && !errors.As(err, &reply) { // a server that refuses it gets the script with its first use
+		if err != nil && !errors.As(err, &reply) { // if the server refuses SCRIPT LOAD, eval sends the script
 			return err
 		}
 	}
 	return nil
 }
 
-var errUnusableServer = errors.New("redis: not a server that the stores can use")
+var errUnusableServer = errors.New("redis: the stores cannot use the server")
 
 func versionAtLeast(version string, major, minor int) bool {
 	parts := strings.SplitN(version, ".", 3)
@@ -271,7 +288,7 @@ func versionAtLeast(version string, major, minor int) bool {
 	return errA == nil && errB == nil && (a > major || a == major && b >= minor)
 }
 
-// Format prints the address, with any verb: not the password.
+// Format implements [fmt.Formatter]. For every verb, it prints the address without the password.
 func (r *RedisKV) Format(f fmt.State, _ rune) {
 	address := "nil"
 	if r != nil {

@@ -184,7 +184,7 @@ func TestForeignDataIsInvalidValue(t *testing.T) {
 	} {
 		assert.Equal(t, adaptor.CodeInvalidValue, adaptor.CodeOf(err), name)
 		assert.False(t, adaptor.OutcomeUnknown(err), name)
-		assert.ErrorContains(t, err, "another type", name)
+		assert.ErrorContains(t, err, "a type other than string", name)
 		assert.NotContains(t, err.Error(), "secret", name)
 	}
 	assert.Equal(t, "secret", s.Do("LRANGE", "ns:list", "0", "-1"))

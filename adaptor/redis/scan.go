@@ -48,7 +48,7 @@ func (s *store) Keys(ctx context.Context, below bool, yield func(path []string, 
 }
 
 // errEnough ends a scan.
-var errStopScan = errors.New("redis: enough")
+var errStopScan = errors.New("redis: stop the scan")
 
 // scan calls f with each page of the keys that match, of all nodes. The error is around errChanged if the servers
 // were not the same all the time.
@@ -71,7 +71,7 @@ func (c *client) scan(ctx context.Context, pattern string, f func(physical []str
 				return err
 			}
 			if dials.Load() != before {
-				return topologyChanged("the connection to " + n.address + " was lost meanwhile; begin again")
+				return topologyChanged("the connection to " + n.address + " was lost during the scan; start again")
 			}
 			if err := f(page.Elements); err != nil {
 				return err
@@ -84,7 +84,7 @@ func (c *client) scan(ctx context.Context, pattern string, f func(physical []str
 	}
 	_, now, err := c.nodes(ctx)
 	if err == nil && !slots.equal(now) {
-		err = topologyChanged("slots of the Cluster moved meanwhile; begin again")
+		err = topologyChanged("slots of the Cluster moved during the scan; start again")
 	}
 	return err
 }

@@ -109,7 +109,7 @@ func TestKeysFailsAfterAReconnect(t *testing.T) {
 		}
 	}
 	require.ErrorIs(t, last, adaptor.ErrStoreOperationFailed)
-	assert.ErrorContains(t, last, "begin again")
+	assert.ErrorContains(t, last, "start again")
 	assert.Less(t, n, 5000)
 
 	// A context that ends ends it.

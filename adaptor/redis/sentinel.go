@@ -216,7 +216,7 @@ func sentinelError(address string, err error) error {
 	if errors.As(err, &reply) {
 		switch code, _, _ := strings.Cut(reply.Error(), " "); code {
 		case "NOAUTH", "WRONGPASS", "NOPERM":
-			text = "it refused with " + code + ": redis.Config.SentinelUsername and SentinelPassword are for the Sentinels"
+			text = "it refused with " + code + ": check redis.Config.SentinelUsername and SentinelPassword"
 		}
 	}
 	return &dialError{"the primary", driver.Reason(err, "the Sentinel at "+address+": "+text)}

@@ -137,5 +137,5 @@ func TestSentinelsHaveTheirOwnPassword(t *testing.T) {
 	config.SentinelPassword = "wrong"
 	kv, err := redis.New(config)
 	require.NoError(t, err)
-	assert.EqualError(t, kv.Start(ctx), "redis: start with "+addr+": the Sentinel at "+addr+": it refused with WRONGPASS: redis.Config.SentinelUsername and SentinelPassword are for the Sentinels")
+	assert.EqualError(t, kv.Start(ctx), "redis: start with "+addr+": the Sentinel at "+addr+": it refused with WRONGPASS: check redis.Config.SentinelUsername and SentinelPassword")
 }

@@ -55,11 +55,11 @@ func TestTLS(t *testing.T) {
 
 	kv, err := redis.New(redis.Config{URL: "redis://" + addr})
 	require.NoError(t, err)
-	assert.ErrorContains(t, kv.Start(ctx), "(does it want TLS? Then the URL begins with rediss://)")
+	assert.ErrorContains(t, kv.Start(ctx), "(if the server needs TLS, the URL must begin with rediss://)")
 
 	kv, err = redis.New(redis.Config{URL: "redis://" + addr, TLS: good})
 	assert.Nil(t, kv)
-	assert.EqualError(t, err, "redis: Config.TLS is set, and Config.URL is no rediss:// URL")
+	assert.EqualError(t, err, "redis: Config.TLS is set, but Config.URL is not a rediss:// URL")
 }
 
 // A user is taken away while the app runs, and comes back.
