@@ -6,24 +6,25 @@ import (
 	"time"
 )
 
-// lates are the direct calls that ended without an answer: their commands may still have a place in
-// the client's queue, and a call that finds it full would wait for one, whatever its context.
+// abandonedCalls counts the direct calls that ended without a reply. Their commands may still hold
+// slots in the ring of rueidis. A call that finds the ring full waits for a slot, even after its
+// context has ended.
 //
-// A command that was sent later and is answered shows that they have none any more, if it went
-// over the same connection. Where there are several, it shows that only after a time in which a
-// connection that is dead would have been closed.
+// A reply to a later command proves that an abandoned call holds no slot anymore, if both used the same
+// connection. With several connections, the proof also needs time: deadAfter must have passed since the
+// call was abandoned. By then, rueidis has closed a dead connection, and the slots are free.
 type abandonedCalls struct {
-	count atomic.Int32 // how many
+	count atomic.Int32 // len(endTimes), to read without the lock
 
 	mu           sync.Mutex
-	endTimes     []time.Time // when, one after the other
-	timer        *time.Timer
-	severalConns bool          // connections
-	deadAfter    time.Duration // which it takes to find that one is dead
-	callInFlight func() bool   // whether a call is on its way, which may be answered
+	endTimes     []time.Time // in ascending order, one per abandoned call
+	timer        *time.Timer // calls expire; nil if endTimes is empty
+	severalConns bool
+	deadAfter    time.Duration // the time until rueidis closes a dead connection
+	callInFlight func() bool   // reports whether a call is in flight, whose reply could be a proof
 }
 
-// add is told when a call has ended without an answer.
+// add counts a call that has just ended without a reply.
 func (a *abandonedCalls) add() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -34,7 +35,8 @@ func (a *abandonedCalls) add() {
 	}
 }
 
-// began returns the time, for answered, if there is anything to show.
+// startTime returns the current time, which a starting call passes to replied later. It returns the
+// zero time if there is no abandoned call, to spare the reading of the clock.
 func (a *abandonedCalls) startTime() (now time.Time) {
 	if a.count.Load() > 0 {
 		now = time.Now()
@@ -42,8 +44,9 @@ func (a *abandonedCalls) startTime() (now time.Time) {
 	return now
 }
 
-// answered is told when a call began that was answered.
-func (a *abandonedCalls) answered(start time.Time) {
+// replied forgets the abandoned calls that hold no ring slot anymore, as proved by the reply to a call
+// that started at start. It does nothing if start is zero.
+func (a *abandonedCalls) replied(start time.Time) {
 	if start.IsZero() {
 		return
 	}
@@ -57,7 +60,7 @@ func (a *abandonedCalls) answered(start time.Time) {
 	a.forgetBefore(start)
 }
 
-// forget forgets those that ended before a time.
+// forgetBefore forgets the calls that ended before limit.
 func (a *abandonedCalls) forgetBefore(limit time.Time) {
 	n := 0
 	for n < len(a.endTimes) && a.endTimes[n].Before(limit) {
@@ -67,8 +70,9 @@ func (a *abandonedCalls) forgetBefore(limit time.Time) {
 	a.count.Store(int32(len(a.endTimes)))
 }
 
-// expire forgets the old ones if there is no call whose answer could show something: then the server
-// has time for them, or the client has closed the connection.
+// expire forgets the calls that ended at least deadAfter ago, if no call is in flight. Without a call in
+// flight, no reply can be a proof. But after this time, the server has replied to the abandoned
+// commands, or rueidis has closed the connection.
 func (a *abandonedCalls) expire() {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -11,26 +11,28 @@ import (
 	"github.com/zelt-go/kv/adaptor/redis/internal/script"
 )
 
-// do sends a command once, and returns the answer, which may be nil, or an error as a driver
-// returns it. It ends when ctx does, or after the timeout if ctx has no deadline.
+// do sends a command once. It returns the reply, which may be the nil reply, or an error that follows
+// the rules of package driver. It returns when ctx ends, or after the timeout if ctx has no deadline.
 func (c *client) do(ctx context.Context, cmd rueidis.Completed) (rueidis.RedisMessage, error) {
 	ctx, cancel := c.withTimeout(ctx)
 	defer cancel()
 	return c.call(ctx, cmd)
 }
 
-// bound gives ctx the timeout if it has no deadline.
+// withTimeout returns ctx if it has a deadline. Otherwise it returns a context that also ends after the
+// timeout. The caller must call the returned function after the call.
 func (c *client) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
 	if _, ok := ctx.Deadline(); ok {
 		return ctx, func() {}
 	}
-	if ctx.Done() == nil && c.owned { // a client that we were handed may keep what it is given
+	if ctx.Done() == nil && c.owned { // a caller's client may keep the context, so it gets a new one
 		t := c.timeouts.get(ctx, c.timeout)
 		return t, t.release
 	}
 	return context.WithTimeoutCause(ctx, c.timeout, errConfigTimeout)
 }
 
+// call does the work of do, for a ctx that has a deadline.
 func (c *client) call(ctx context.Context, cmd rueidis.Completed) (rueidis.RedisMessage, error) {
 	start := c.abandoned.startTime()
 	result, sent := c.send(ctx, cmd)
@@ -47,12 +49,12 @@ func (c *client) call(ctx context.Context, cmd rueidis.Completed) (rueidis.Redis
 		c.setResponsive(false)
 		return message, c.noReplyError(ctx, err)
 	}
-	c.abandoned.answered(start)
+	c.abandoned.replied(start)
 	c.setResponsive(true)
 	return message, err
 }
 
-// peer is what errors call the server.
+// peer returns the name of the server in error texts.
 func (c *client) peer() string {
 	if c.watcher != nil {
 		c.watcher.mu.Lock()
@@ -62,19 +64,22 @@ func (c *client) peer() string {
 	return c.address
 }
 
-func (c *client) setResponsive(answer bool) {
-	if c.responsive.Load() != answer {
-		c.responsive.Store(answer)
+// setResponsive records whether the last call to end had a reply. It stores only a change, because most
+// calls change nothing.
+func (c *client) setResponsive(replied bool) {
+	if c.responsive.Load() != replied {
+		c.responsive.Store(replied)
 	}
 }
 
-// send gives a command to the client. If sent is false, the error is complete.
+// send passes a command to rueidis, as a direct call if possible and otherwise as a detached call. If
+// sent is false, the command was surely not sent, and the error is ready for the caller.
 func (c *client) send(ctx context.Context, cmd rueidis.Completed) (result rueidis.RedisResult, sent bool) {
 	if c.responsive.Load() {
 		if c.directCalls.Add(1)+c.abandoned.count.Load() <= c.maxDirect {
 			d := &directContext{Context: ctx, client: c}
 			c.acquiring.Add(1)
-			if c.dialing.Load() == 0 { // the order matters: dial looks at them the other way round
+			if c.dialing.Load() == 0 { // after acquiring.Add: dial adds to dialing and then loads acquiring
 				result = c.rueidis.Do(d, cmd)
 			} else {
 				result = rueidis.NewResult(rueidis.RedisMessage{}, errNoConnection)
@@ -103,10 +108,14 @@ func (c *client) send(ctx context.Context, cmd rueidis.Completed) (result rueidi
 	return result, sent
 }
 
-// patiently runs do, with a patient context, in a goroutine of its own, which it leaves behind when ctx
-// ends. unsent says of a result whether some or all commands were not sent because no connection
-// could be made just then: do is called again. Beside an error, sent tells whether a
-// command may have been sent; if not, the error is complete.
+// callDetached runs do in its own goroutine, with a detachedContext. When ctx ends, callDetached
+// returns and the goroutine continues.
+//
+// The function unsent reports whether some or all commands of a result were not sent because a direct
+// call could not dial. In this case, the goroutine calls do again.
+//
+// If err is not nil, sent reports whether a command may have been sent. If sent is false, err is ready
+// for the caller.
 func callDetached[R any](ctx context.Context, c *client, do func(context.Context) R, unsent func(R) (some, all bool)) (result R, sent bool, err error) {
 	c.detachedCallers.Add(1)
 	defer c.detachedCallers.Add(-1)
@@ -118,24 +127,24 @@ func callDetached[R any](ctx context.Context, c *client, do func(context.Context
 		return result, false, errNotStarted
 	}
 	d := &detachedContext{Context: c.lifetime, caller: ctx}
-	answer := make(chan R, 1)
+	results := make(chan R, 1)
 	go func() {
 		result := do(d)
 		for some, all := unsent(result); some && ctx.Err() == nil; some, all = unsent(result) {
 			if all {
-				d.state.CompareAndSwap(commandMaybeSent, commandUnsent) // it was not
+				d.state.CompareAndSwap(commandMaybeSent, commandUnsent)
 			}
-			time.Sleep(time.Millisecond) // the direct calls that were in the way are ending
+			time.Sleep(time.Millisecond) // the direct calls that prevented the dialing are ending
 			result = do(d)
 		}
 		<-c.semaphore
-		answer <- result
+		results <- result
 	}()
 	select {
-	case result = <-answer:
+	case result = <-results:
 		return result, true, nil
 	case <-ctx.Done():
-		// A client that we were handed may ask another context than ours.
+		// A caller's client may check a context other than d before it sends.
 		if d.state.CompareAndSwap(commandUnsent, commandAbandoned) && c.owned {
 			c.setResponsive(false)
 			return result, false, c.endedError(ctx, "no connection to "+c.peer()+" yet")
@@ -144,22 +153,22 @@ func callDetached[R any](ctx context.Context, c *client, do func(context.Context
 	}
 }
 
-// patient is the context of a call that has a goroutine of its own, and is not ended when the
-// caller leaves. But a command that has not been sent by then never is: the client asks for
-// Err before it sends anything, after it has connected.
+// A detachedContext is the context of a detached call. It does not end when the caller returns. A
+// command that is still unsent at this time is never sent: rueidis calls Err after it has connected
+// and before it sends, and Err then returns an error.
 type detachedContext struct {
-	context.Context // of the link
+	context.Context // the client's lifetime
 	caller          context.Context
 	state           atomic.Int32
 }
 
 const (
 	commandUnsent    = iota
-	commandMaybeSent // or it may be: the client has asked
-	commandAbandoned // and never sent
+	commandMaybeSent // rueidis has called Err, so the command may have been sent
+	commandAbandoned // the caller has returned, and the command is never sent
 )
 
-// Err is asked by one goroutine at a time for each node.
+// Err implements [context.Context]. On a Cluster, rueidis may call it concurrently, once per node.
 func (d *detachedContext) Err() error {
 	if !d.state.CompareAndSwap(commandUnsent, commandMaybeSent) && d.state.Load() == commandAbandoned {
 		return d.caller.Err()
@@ -167,20 +176,21 @@ func (d *detachedContext) Err() error {
 	return d.Context.Err()
 }
 
-// direct is the context of a call in the caller's goroutine: it hides its deadline, for which
-// the client would close the connection, and must not dial.
+// A directContext is the context of a direct call. It hides the deadline, because rueidis would close
+// the connection at the deadline. It also tells dial that the call must not connect.
 type directContext struct {
 	context.Context
 	client  *client
 	hasConn atomic.Bool
 }
 
-// Err is asked by the client when it has a connection, before it sends anything.
+// Err implements [context.Context]. rueidis calls it when it has a connection and before it sends.
 func (d *directContext) Err() error {
 	d.acquired()
 	return d.Context.Err()
 }
 
+// acquired records that the call no longer waits for a connection.
 func (d *directContext) acquired() {
 	if !d.hasConn.Load() && d.hasConn.CompareAndSwap(false, true) {
 		d.client.acquiring.Add(-1)
@@ -198,10 +208,10 @@ func (d *directContext) Value(key any) any {
 
 type directKey struct{}
 
+// errNoConnection says that a direct call found no connection. The command was not sent.
 var errNoConnection = errors.New("redis: no connection")
 
-// eval runs a script on a key: in one round trip, or in two if the server does not know it yet,
-// or any more.
+// eval runs a script on a key. It takes one round trip, or two if the server does not know the script.
 func (c *client) eval(ctx context.Context, s *script.Script, key string, args ...string) (rueidis.RedisMessage, error) {
 	ctx, cancel := c.withTimeout(ctx)
 	defer cancel()

@@ -11,10 +11,11 @@ import (
 
 var _ driver.Clearer = (*store)(nil)
 
-// mostPasses is how often Clear begins anew because the servers were not the same all the time.
+// maxClearPasses limits the scans of one Clear. Clear scans again if the topology has changed during a
+// scan.
 const maxClearPasses = 5
 
-// Clear implements [driver.Clearer]: pages of SCAN, and an UNLINK of each key, together for a page.
+// Clear implements [driver.Clearer]. It scans the keys and sends the UNLINKs of a page together.
 func (s *store) Clear(ctx context.Context, below bool) error {
 	c, err := s.kv.running()
 	if err != nil {

@@ -14,60 +14,67 @@ import (
 	"time"
 )
 
-// Config says which server to use, and how. Its zero value is good for development.
+// Config configures a RedisKV. The zero value connects to a server on this machine, which suits
+// development.
 type Config struct {
-	// URL says where the server is, and which topology it is of:
+	// URL names the server and its topology:
 	//
 	//	redis://[[user]:password@]host[:port][/database]    one server
 	//	redis://…host:port,host:port?master_set=name        Sentinels, and the name that they watch
 	//	redis://…host:port,host:port?cluster=true           some nodes of a Cluster
 	//	unix://[[user]:password@]/path/to/socket[?db=n]     one server, on this machine
 	//
-	// rediss:// instead of redis:// is TLS. What is special in a URL is percent-encoded in a
-	// password. Empty means the environment variable REDIS_URL, and if that is empty,
-	// redis://localhost:6379.
+	// The scheme rediss:// instead of redis:// selects TLS. In a password, the special characters of
+	// URLs must be percent-encoded. An empty URL means the environment variable REDIS_URL. If this
+	// variable is also empty, the URL is redis://localhost:6379.
 	URL string
 
-	// Username and Password, of the server's ACL, go before those of the URL. With a
-	// password alone the user is "default".
+	// Username and Password are the credentials of a user of the server's ACL. If Password is set,
+	// both replace the credentials in the URL. An empty Username then means the user "default". New
+	// returns an error if only Username is set.
 	Username string
 	Password string
 
-	// SentinelUsername and SentinelPassword are for the Sentinels themselves, which have
-	// users of their own.
+	// SentinelUsername and SentinelPassword are the credentials for the Sentinels, which have their
+	// own users.
 	SentinelUsername string
 	SentinelPassword string
 
-	// TLS is for rediss://: roots of one's own, a client's certificate. A ServerName that
-	// is empty becomes the host that is dialed. Nil means the system's roots.
+	// TLS configures TLS for rediss://, for example with root certificates or a client certificate.
+	// New copies it. An empty ServerName means the host of the connection. A nil TLS means the root
+	// certificates of the system. New returns an error if TLS is set and the URL is not rediss://.
 	TLS *tls.Config
 
-	// Logger gets a line at Start that says which server and topology was found. Nil means none.
+	// Logger receives one line from Start with the address, topology and version of the server. Nil
+	// means no logging.
 	Logger *slog.Logger
 
-	// Timeout is how long an operation may take whose context has no deadline. Zero
-	// means 2 s. It is also how long, and a second at least, a server may be silent after a
-	// ping, or while a connection is made, before that is given up; with Sentinel and Cluster it is
-	// one second.
+	// Timeout limits an operation whose context has no deadline. Zero means 2 s. New returns an error
+	// if Timeout is negative.
+	//
+	// The connection to a server is closed if the server is silent for this time, but at least one
+	// second, after a ping or during the connecting. With Sentinels and on a Cluster, this limit is
+	// always one second.
 	Timeout time.Duration
 
-	// Pipeline is how many operations may wait for an answer at a time; others wait until one
-	// is answered, or their context ends. It is rounded up to a power of two, and takes about
-	// 350 bytes for each. Zero means 1024; less than 256 is an error of New.
+	// Pipeline limits the number of operations that wait for a reply at the same time. Further
+	// operations wait until a reply arrives or their context ends. New rounds the number up to a power
+	// of two. Each unit takes about 350 bytes. Zero means 1024. New returns an error if Pipeline is
+	// less than 256 or greater than 1048576.
 	Pipeline int
 
-	// Buffer is how many bytes a connection buffers, once for reading and once for writing.
-	// Longer values pass through in pieces. Zero means 64 KiB; less than 4 KiB is an error
-	// of New.
+	// Buffer is the size in bytes of the read buffer of a connection, and also of its write buffer.
+	// Longer values pass through a buffer in pieces. Zero means 64 KiB. New returns an error if Buffer
+	// is less than 4 KiB.
 	Buffer int
 }
 
-// Format prints all but the URL and the passwords, with any verb.
+// Format implements [fmt.Formatter]. For every verb, it omits the URL and the credentials.
 func (c Config) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "redis.Config{Timeout: %s, Pipeline: %d, Buffer: %d, …}", c.Timeout, c.Pipeline, c.Buffer)
 }
 
-// LogValue is what slog shows.
+// LogValue implements [slog.LogValuer]. Like Format, it omits the URL and the credentials.
 func (c Config) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(c)) }
 
 const (
@@ -79,7 +86,7 @@ const (
 	minBuffer       = 4 << 10
 )
 
-// withDefaults fills in what is zero, and refuses what can't be.
+// withDefaults returns c with defaults in place of zero fields, or an error for an invalid field.
 func (c Config) withDefaults() (Config, error) {
 	for _, f := range []struct {
 		name           string
@@ -114,24 +121,24 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// pipelineScale is the Pipeline as a power of two.
+// pipelineScale returns the smallest n for which 2^n is at least Pipeline.
 func (c Config) pipelineScale() int { return bits.Len(uint(c.Pipeline - 1)) }
 
-// server is where a URL leads.
+// A target is a parsed URL, with the credentials and the TLS configuration to use.
 type target struct {
 	addresses []string
 	topology  topology
-	masterSet string      // of Sentinel
-	tls       *tls.Config // nil: without
+	masterSet string      // the name of the primary in the Sentinels, or ""
+	tls       *tls.Config // nil means no TLS
 	username  string
 	password  string
 	database  int
 }
 
-// String is what errors call it.
-func (s target) String() string { return strings.Join(s.addresses, ",") }
+// String returns the addresses, for error texts.
+func (t target) String() string { return strings.Join(t.addresses, ",") }
 
-// topology is how many servers there are, and who knows the primary.
+// A topology says how many servers there are and how a client finds the primary.
 type topology string
 
 const (
@@ -140,8 +147,8 @@ const (
 	cluster  topology = "a Cluster"
 )
 
-// server reads the URL. Its errors quote nothing of it: any part of a URL with a mistake may
-// be a part of the password.
+// target parses the URL. Its errors quote no part of the URL: if the URL has a mistake, any part may
+// belong to the password.
 func (c Config) target() (target, error) {
 	text, source := c.URL, "Config.URL"
 	if text == "" {
@@ -160,7 +167,7 @@ func (c Config) target() (target, error) {
 	if err != nil {
 		return invalid("is not a URL (percent-encode the special characters of a password)")
 	}
-	if strings.Contains(text, "#") { // what is before it would be taken for a host, and shown
+	if strings.Contains(text, "#") { // url.Parse takes the text before # for a host, which errors show
 		return invalid("has a # (write %23 in a password)")
 	}
 	s := target{topology: single, username: u.User.Username()}
@@ -229,7 +236,8 @@ func (c Config) target() (target, error) {
 	return s, nil
 }
 
-// addresses splits a list of hosts with or without ports; nil if one of them is none.
+// addresses splits a list of hosts, adds the missing ports and returns the addresses. It returns nil if a
+// host is empty.
 func addresses(hosts string) []string {
 	var list []string
 	for host := range strings.SplitSeq(hosts, ",") {

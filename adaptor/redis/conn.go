@@ -10,17 +10,19 @@ import (
 	"time"
 )
 
-// maxDrain is how long dial waits for direct calls to be through.
+// maxDrainTime limits the time that dial waits for direct calls to acquire a connection.
 const maxDrainTime = 20 * time.Millisecond
 
-// dial makes a connection for the client, with TLS if config is not nil.
+// dial connects to address for rueidis, with TLS if config is not nil. It returns errNoConnection to a
+// direct call.
 func (c *client) dial(ctx context.Context, address string, dialer *net.Dialer, config *tls.Config) (net.Conn, error) {
 	if ctx.Value(directKey{}) != nil {
 		return nil, errNoConnection
 	}
-	// A direct call that finds another one dialing would wait for it, whatever its context. So
-	// none enters now, and those that do are given a moment to be through. What is left
-	// waits for this connection already, and is freed by our giving up.
+	// A direct call that finds another call dialing would wait for the new connection, even after its
+	// own context has ended. Therefore no direct call starts while dialing is positive, and dial waits
+	// until the started calls have a connection. A call that still has none after maxDrainTime waits
+	// for this connection already, and the error returned here releases it.
 	c.dialing.Add(1)
 	for waited := time.Duration(0); c.acquiring.Load() > 0; waited += time.Millisecond {
 		if waited < maxDrainTime {
@@ -28,7 +30,7 @@ func (c *client) dial(ctx context.Context, address string, dialer *net.Dialer, c
 			continue
 		}
 		c.dialing.Add(-1)
-		return nil, errNoConnection // whoever dials tries again
+		return nil, errNoConnection // the detached call that dials tries again
 	}
 	conn, err := c.dialServer(ctx, address, dialer, config)
 	if err != nil {
@@ -39,7 +41,7 @@ func (c *client) dial(ctx context.Context, address string, dialer *net.Dialer, c
 	return &clientConn{Conn: conn, client: c, address: address}, nil
 }
 
-// reach makes a connection to address, or to the primary that the Sentinels name.
+// dialServer connects to address, or to the current primary if Sentinels name it.
 func (c *client) dialServer(ctx context.Context, address string, dialer *net.Dialer, config *tls.Config) (net.Conn, error) {
 	if c.watcher == nil {
 		return dialAddress(ctx, c.lifetime, address, dialer, config)
@@ -52,11 +54,12 @@ func (c *client) dialServer(ctx context.Context, address string, dialer *net.Dia
 		conn, err := dialAddress(ctx, primaryCtx, address, dialer, config)
 		if primaryCtx.Err() == nil || c.lifetime.Err() != nil {
 			return conn, err
-		} // there is another primary by now
+		} // the primary has changed
 	}
 }
 
-// open makes a connection which ends with life.
+// dialAddress connects to address, which is a socket path if it begins with a slash. It closes the
+// connection when lifetime ends. Its error is a *dialError.
 func dialAddress(ctx, lifetime context.Context, address string, dialer *net.Dialer, config *tls.Config) (net.Conn, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -78,26 +81,27 @@ func dialAddress(ctx, lifetime context.Context, address string, dialer *net.Dial
 	return &lifetimeConn{conn, context.AfterFunc(lifetime, func() { _ = conn.Close() })}, nil
 }
 
-// mortal is a connection that something ends when its time is over, and which forgets that when it is closed.
+// A lifetimeConn is closed when the lifetime of its client or primary ends.
 type lifetimeConn struct {
 	net.Conn
-	stop func() bool
+	stop func() bool // unregisters the function that closes the connection
 }
 
+// Close implements [net.Conn].
 func (c *lifetimeConn) Close() error {
 	c.stop()
 	return c.Conn.Close()
 }
 
-// connections counts the connections that there have been with an address. One more than before means
-// that what was begun on the old one may be answered by another server.
+// dialCount returns the number of connections made to an address so far. If the number grows during a
+// sequence of commands, another server may have replied to the later commands.
 func (c *client) dialCount(address string) *atomic.Int64 {
 	n, _ := c.dialCounts.LoadOrStore(address, new(atomic.Int64))
 	return n.(*atomic.Int64)
 }
 
-// A connection is being made until the client sends something after it has heard of the server, which is
-// the first command after the handshake, or until it is closed.
+// A clientConn counts as dialing until the handshake ends. The handshake ends when rueidis writes after
+// it has read a reply, or when the connection is closed.
 type clientConn struct {
 	net.Conn
 	client   *client
@@ -106,8 +110,8 @@ type clientConn struct {
 	ready    atomic.Bool
 }
 
-// Read reads answers. If some calls are on their way it lets others run first: answers that come meanwhile
-// need not be slept for.
+// Read implements [net.Conn]. If several direct calls are in flight, it first yields to other
+// goroutines. A reply that arrives in this time can be read without blocking.
 func (c *clientConn) Read(b []byte) (int, error) {
 	c.client.yield(4, 8)
 	n, err := c.Conn.Read(b)
@@ -122,9 +126,9 @@ func (c *clientConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Write sends commands. If many calls are on their way it lets the others run first, whose commands are
-// then sent together: that is half of the work for both sides. Among few calls, what the server would
-// wait for them costs more.
+// Write implements [net.Conn]. If many direct calls are in flight, it first yields to other goroutines,
+// so that one write carries more commands. This halves the work of both sides. With few calls, the
+// time that the server would wait for them costs more than the larger write saves.
 func (c *clientConn) Write(b []byte) (int, error) {
 	if !c.ready.Load() && c.gotReply.Load() {
 		c.markReady()
@@ -133,8 +137,8 @@ func (c *clientConn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// yield lets others run, some times, if that many calls are on their way. What it is worth was measured by
-// internal/bench.
+// yield lets other goroutines run, the given number of times, if at least the given number of direct
+// calls is in flight. The numbers come from measurements with internal/bench.
 func (c *client) yield(times int, calls int32) {
 	if c.directCalls.Load() >= calls {
 		for range times {
@@ -143,11 +147,13 @@ func (c *client) yield(times int, calls int32) {
 	}
 }
 
+// Close implements [net.Conn].
 func (c *clientConn) Close() error {
 	c.markReady()
 	return c.Conn.Close()
 }
 
+// markReady records, once, that the connection is not dialing anymore.
 func (c *clientConn) markReady() {
 	if !c.ready.Load() && c.ready.CompareAndSwap(false, true) {
 		c.client.dialing.Add(-1)

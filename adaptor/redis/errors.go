@@ -21,14 +21,14 @@ var (
 	errNotStarted      = driver.Reason(errors.New("redis: not started"), "the RedisKV is not started or was stopped: in an fx app, use the store for the first time in an OnStart hook, not in a constructor; without fx, call Start first")
 	reasonPipelineFull = "no slot of redis.Config.Pipeline became free"
 
-	// errAnswer: a write was applied, or not.
+	// errMalformedReply says nothing about the outcome of a write, so the outcome is unknown.
 	errMalformedReply = driver.Unknown(driver.Reason(errors.New("redis: malformed reply"), "the server sent a reply of an unexpected type"))
 )
 
-// refusal is the error of an error reply: the command has changed nothing. Its text is the
-// reply's first word only, since the rest may quote keys and values.
+// replyError returns the error for an error reply. The command has changed nothing. The text contains
+// only the code of the reply, because the rest may quote keys and values.
 func replyError(reply *rueidis.RedisError) error {
-	text := reply.Error() // without "ERR", which the client takes away
+	text := reply.Error() // rueidis has removed a leading "ERR"
 	prefix := scriptPrefix.FindString(text)
 	text = text[len(prefix):]
 	code, _, _ := strings.Cut(text, " ")
@@ -63,11 +63,11 @@ func replyError(reply *rueidis.RedisError) error {
 	return driver.Reason(reply, "the server refused with "+code)
 }
 
-// byScript is what Redis 6.2 puts before an error that a command in a script had; later versions
-// put nothing there.
+// scriptPrefix matches the text that Redis 6.2 puts before the error of a command in a script. Later
+// versions have no such prefix.
 var scriptPrefix = regexp.MustCompile(`^(?:Error running script \(call to f_[0-9a-f]{40}\): )?@user_script: ?[0-9]+: -?(?:ERR )?`)
 
-// isCode reports whether word is as Redis begins its errors.
+// isErrorCode reports whether word has the form of an error code of Redis.
 func isErrorCode(word string) bool {
 	for _, c := range word {
 		if (c < 'A' || c > 'Z') && c != '_' {
@@ -77,7 +77,7 @@ func isErrorCode(word string) bool {
 	return word != "" && len(word) <= 30
 }
 
-// hints say what a code means, and what to do about it.
+// hints maps an error code to its meaning or its remedy.
 var hints = map[string]string{
 	"OOM":         "its maxmemory is reached",
 	"READONLY":    "it is a replica; the stores need the primary",
@@ -92,31 +92,34 @@ var hints = map[string]string{
 	"NOPERM":      "its ACL does not allow this user to use the command or the key",
 }
 
+// invalidValue returns an ErrInvalidValue with a reason.
 func invalidValue(reply error, text string) error {
 	return driver.Reason(fmt.Errorf("%w: %w", driver.ErrInvalidValue, reply), text)
 }
 
-// unanswered is the error of a call that got no reply.
+// noReplyError returns the error for a call without a reply. It marks the error with [driver.Unknown]
+// if the command may have been sent.
 func (c *client) noReplyError(ctx context.Context, err error) error {
 	var d *dialError
 	switch {
 	case errors.As(err, &d):
 		return d.reason()
-	case errors.Is(err, rueidis.ErrNoSlot): // found before anything is sent
+	case errors.Is(err, rueidis.ErrNoSlot): // rueidis returns it before it sends
 		return driver.Reason(err, "the Cluster names no server for this key; try again later")
 	case ctx.Err() != nil:
-		err = c.endedError(ctx, "the server did not answer")
-	case c.owned && err == context.DeadlineExceeded: // of a handshake: our own client sees no deadline of a call
+		err = c.endedError(ctx, "the server did not reply")
+	case c.owned && err == context.DeadlineExceeded: // a handshake's deadline: calls hide theirs from rueidis
 		return (&dialError{c.peer(), errConnTimeout}).reason()
 	case c.lifetime.Err() != nil:
-		err = driver.Reason(err, "the RedisKV was stopped before the answer came")
+		err = driver.Reason(err, "the RedisKV was stopped before the reply came")
 	default:
 		err = driver.Reason(hideDeadline(err), "the connection to "+c.peer()+" was lost: "+networkReason(err))
 	}
 	return driver.Unknown(err)
 }
 
-// ended is the error of a context that has ended, with what it ended for lack of.
+// endedError returns the error of ctx, which has ended, with a reason. The parameter missing names the
+// event that did not happen in time.
 func (c *client) endedError(ctx context.Context, missing string) error {
 	err := ctx.Err()
 	if _, fromPool := ctx.(*timeoutContext); fromPool || context.Cause(ctx) == errConfigTimeout {
@@ -125,11 +128,11 @@ func (c *client) endedError(ctx context.Context, missing string) error {
 	return driver.Reason(err, missing+": "+err.Error())
 }
 
-// errTimeout is the cause of a context's end that Config.Timeout made.
+// errConfigTimeout is the cause of a context that ended because of Config.Timeout.
 var errConfigTimeout = errors.New("redis: Config.Timeout")
 
-// notTheCallers keeps a connection's own timeout from being taken for the end of the caller's context,
-// which it is to errors.Is.
+// hideDeadline replaces the timeout of a connection. Otherwise errors.Is would take the timeout for the
+// end of the caller's context.
 func hideDeadline(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return errConnTimeout
@@ -139,7 +142,7 @@ func hideDeadline(err error) error {
 
 var errConnTimeout = driver.Reason(errors.New("redis: a connection timed out"), "timeout")
 
-// dialError says that there is no connection, or none that has answered yet, so nothing was sent.
+// A dialError says that no connection is ready, so the command was not sent.
 type dialError struct {
 	address string
 	err     error
@@ -151,7 +154,8 @@ func (e *dialError) Error() string {
 func (e *dialError) Unwrap() error { return hideDeadline(e.err) }
 func (e *dialError) reason() error { return driver.Reason(e, e.Error()) }
 
-// kindOf says what happened to a connection, in words that quote nothing but the network.
+// networkReason returns the reason for a failed connection. The text contains only data of the network,
+// never a key, a value or a password.
 func networkReason(err error) string {
 	if reason := driver.ReasonOf(err); reason != "" {
 		return reason

@@ -12,12 +12,13 @@ import (
 
 var _ driver.Batch = (*store)(nil)
 
-// mostCommands is how many commands go to the server together: fewer than those for which the
-// client makes another connection, also if each has an ASKING before it, in a slot that moves.
+// maxBatch limits the number of commands that are sent together. It is below the number for which
+// rueidis makes another connection (BlockingPipeline), even if each command has an ASKING before it
+// because its slot is moving.
 const maxBatch = 1000
 
-// GetMany implements [driver.Batch]. It is no MGET, which takes a key of another type for a
-// missing one.
+// GetMany implements [driver.Batch]. It sends one GET per key and no MGET, because MGET reports a key
+// of another type as missing.
 func (s *store) GetMany(ctx context.Context, keys []string) []driver.Got {
 	got := make([]driver.Got, len(keys))
 	c, err := s.kv.running()
@@ -49,7 +50,7 @@ func (s *store) DelMany(ctx context.Context, keys []string) []error {
 	})
 }
 
-// writeMany returns the errors of n commands; nil if there is none.
+// writeMany sends n commands and returns their errors, or nil if no command failed.
 func (s *store) writeMany(ctx context.Context, n int, command func(c *client, i int) rueidis.Completed) []error {
 	var errs []error
 	fail := func(i int, err error) {
@@ -75,25 +76,28 @@ func (s *store) writeMany(ctx context.Context, n int, command func(c *client, i 
 	return errs
 }
 
-// doMany sends n commands, each once, and hands out the answers, or errors as a driver returns
-// them, in order. The client, which is l's own or one of a node's, sends up to mostCommands
-// together, to all nodes at a time. Like do it ends when ctx does; without a deadline each
-// such part has the timeout.
-func (c *client) doMany(ctx context.Context, rc rueidis.Client, n int, command func(i int) rueidis.Completed, answer func(i int, m rueidis.RedisMessage, err error)) {
+// doMany sends n commands, each once, through rc, which is c.rueidis or the client of one node. It calls
+// handle for each command in order, with the reply or with an error that follows the rules of package
+// driver.
+//
+// doMany sends up to maxBatch commands together, to all nodes concurrently. It returns when ctx ends. If
+// ctx has no deadline, the timeout applies to each chunk of maxBatch commands.
+func (c *client) doMany(ctx context.Context, rc rueidis.Client, n int, command func(i int) rueidis.Completed, handle func(i int, m rueidis.RedisMessage, err error)) {
 	for start := 0; start < n; start += maxBatch {
 		size := min(maxBatch, n-start)
 		if err := ctx.Err(); err != nil {
 			for i := range size {
-				answer(start+i, rueidis.RedisMessage{}, err)
+				handle(start+i, rueidis.RedisMessage{}, err)
 			}
 			continue
 		}
 		c.doChunk(ctx, rc, size, func(i int) rueidis.Completed { return command(start + i) },
-			func(i int, m rueidis.RedisMessage, err error) { answer(start+i, m, err) })
+			func(i int, m rueidis.RedisMessage, err error) { handle(start+i, m, err) })
 	}
 }
 
-func (c *client) doChunk(ctx context.Context, rc rueidis.Client, n int, command func(i int) rueidis.Completed, answer func(i int, m rueidis.RedisMessage, err error)) {
+// doChunk does the work of doMany for at most maxBatch commands.
+func (c *client) doChunk(ctx context.Context, rc rueidis.Client, n int, command func(i int) rueidis.Completed, handle func(i int, m rueidis.RedisMessage, err error)) {
 	ctx, cancel := c.withTimeout(ctx)
 	defer cancel()
 	b := &batch{rueidis: rc, commands: make([]rueidis.Completed, n)}
@@ -107,11 +111,11 @@ func (c *client) doChunk(ctx context.Context, rc rueidis.Client, n int, command 
 			err = c.noReplyError(ctx, err)
 		}
 		for i := range n {
-			answer(i, rueidis.RedisMessage{}, err)
+			handle(i, rueidis.RedisMessage{}, err)
 		}
 		return
 	}
-	answered := true
+	replied := true
 	for i, result := range results {
 		m, err := result.ToMessage()
 		var reply *rueidis.RedisError
@@ -123,22 +127,22 @@ func (c *client) doChunk(ctx context.Context, rc rueidis.Client, n int, command 
 		case errors.Is(err, errNoConnection):
 			err = c.endedError(ctx, "no connection yet")
 		default:
-			answered = false
+			replied = false
 			err = c.noReplyError(ctx, err)
 		}
-		answer(i, m, err)
+		handle(i, m, err)
 	}
-	c.setResponsive(answered)
+	c.setResponsive(replied)
 }
 
-// A batch is commands that go to their nodes together.
+// A batch holds commands that are sent together.
 type batch struct {
 	rueidis  rueidis.Client
 	commands []rueidis.Completed
-	results  []rueidis.RedisResult // nil before the first try
+	results  []rueidis.RedisResult // nil before the first call of send
 }
 
-// do sends the commands that have not been sent.
+// send sends the commands that have not been sent and returns the results of all commands.
 func (b *batch) send(ctx context.Context) []rueidis.RedisResult {
 	if b.results == nil {
 		b.results = b.rueidis.DoMulti(ctx, b.commands...)
@@ -157,6 +161,7 @@ func (b *batch) send(ctx context.Context) []rueidis.RedisResult {
 	return b.results
 }
 
+// unsent reports whether some or all commands were not sent because there was no connection.
 func unsent(results []rueidis.RedisResult) (some, all bool) {
 	all = true
 	for _, r := range results {

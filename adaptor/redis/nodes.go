@@ -15,14 +15,16 @@ import (
 	"github.com/zelt-go/kv/adaptor/driver"
 )
 
-// A node is a primary: one server, or one of a Cluster's.
+// A node is a primary: the only one, or one of several in a Cluster.
 type node struct {
 	rueidis rueidis.Client
 	address string
-	id      string // in a Cluster
+	id      string // the node ID in a Cluster, otherwise ""
 }
 
-// nodes is all primaries, and which slots of a Cluster each of them has, as one of its nodes says.
+// nodes returns all primaries. For a Cluster, it also returns the slots of each primary, according to
+// one node. The error wraps errTopologyChanged if the slots are incomplete or a node is still unknown
+// to rueidis.
 func (c *client) nodes(ctx context.Context) (nodes []node, slots slotMap, err error) {
 	clients := c.rueidis.Nodes()
 	if c.rueidis.Mode() != rueidis.ClientModeCluster {
@@ -31,7 +33,7 @@ func (c *client) nodes(ctx context.Context) (nodes []node, slots slotMap, err er
 		}
 		return nodes, nil, nil
 	}
-	for address, rc := range clients { // the first one that is there
+	for address, rc := range clients { // until a node is reachable
 		c.doMany(ctx, rc, 1,
 			func(int) rueidis.Completed { return c.rueidis.B().ClusterSlots().Build() },
 			func(_ int, m rueidis.RedisMessage, replyErr error) {
@@ -67,12 +69,13 @@ func (c *client) nodes(ctx context.Context) (nodes []node, slots slotMap, err er
 	return nodes, slots, nil
 }
 
-// allSlots is how many slots a Cluster has.
+// allSlots is the number of slots of every Cluster.
 const allSlots = 16384
 
-// disagrees is an error, around errChanged, unless a node of a Cluster has the slots that the map gives to it,
-// by its own account, with none on its way, and serves them. A primary that was replaced, and comes
-// back without data, may answer SCAN before it hears of that.
+// checkSlots asks a node of a Cluster for its slots. It returns an error that wraps errTopologyChanged
+// if the node's slots differ from the slot map, if a slot is moving, or if the node does not serve its
+// slots. For example, a replaced primary may restart without data and reply to SCAN before it hears of
+// its replacement.
 func (c *client) checkSlots(ctx context.Context, n node, slots slotMap) (err error) {
 	if slots == nil {
 		return nil
@@ -102,7 +105,8 @@ func (c *client) checkSlots(ctx context.Context, n node, slots slotMap) (err err
 	return nil
 }
 
-// ownSlots reads in the answer of CLUSTER NODES which slots a node has, and, in brackets, which are on their way.
+// ownSlots returns the slots that a node lists for itself in its reply to CLUSTER NODES. The moving slots
+// come last, in brackets.
 func ownSlots(nodes string) []string {
 	for line := range strings.Lines(nodes) {
 		// ID, address, flags, the primary's ID, two times, an epoch, a state, slots
@@ -113,7 +117,7 @@ func ownSlots(nodes string) []string {
 	return nil
 }
 
-// A slotMap is which primary has which slots, ordered by these.
+// A slotMap lists the slots of a Cluster and their primaries, in the order of the slots.
 type slotMap []slotRange
 
 type slotRange struct {
@@ -121,8 +125,8 @@ type slotRange struct {
 	id, address string // of the primary
 }
 
-// newSlotMap reads the answer of CLUSTER SLOTS of the server at an address, whose host is that of nodes of which
-// it knows none.
+// newSlotMap parses a reply to CLUSTER SLOTS from the server at address. If the server does not know the
+// host of a node, newSlotMap uses the host of address.
 func newSlotMap(m rueidis.RedisMessage, address string) (slots slotMap, err error) {
 	ranges, err := m.ToArray()
 	if err != nil {
@@ -154,14 +158,15 @@ func newSlotMap(m rueidis.RedisMessage, address string) (slots slotMap, err erro
 	return slots, nil
 }
 
-// same reports whether both give the same slots to the same nodes. To another one, a node may have another address.
+// equal reports whether both maps give the same slots to the same nodes. It compares the IDs of the nodes
+// only, because two servers may know a node by different addresses.
 func (s slotMap) equal(other slotMap) bool {
 	return slices.EqualFunc(s, other, func(a, b slotRange) bool {
 		return a.first == b.first && a.last == b.last && a.id == b.id
 	})
 }
 
-// of is the slots of a primary, as CLUSTER NODES writes them.
+// ofPrimary returns the slots of a primary in the format of CLUSTER NODES.
 func (s slotMap) ofPrimary(id string) (slots []string) {
 	for _, r := range s {
 		switch {
@@ -175,7 +180,8 @@ func (s slotMap) ofPrimary(id string) (slots []string) {
 	return slots
 }
 
-// errChanged: what was listed may not be all.
+// errTopologyChanged says that a scan may have missed keys.
 var errTopologyChanged = errors.New("redis: the topology has changed")
 
+// topologyChanged returns an errTopologyChanged with a reason.
 func topologyChanged(text string) error { return driver.Reason(errTopologyChanged, text) }

@@ -42,11 +42,11 @@ func New(config Config) (*RedisKV, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := config.target()
+	t, err := config.target()
 	if err != nil {
 		return nil, err
 	}
-	return newRedisKV(config, s), nil
+	return newRedisKV(config, t), nil
 }
 
 // NewFromClient returns a RedisKV that uses the caller's client. The caller owns the client and closes
@@ -79,8 +79,8 @@ func NewFromClient(client rueidis.Client, config Config) (*RedisKV, error) {
 	return r, nil
 }
 
-func newRedisKV(config Config, s target) *RedisKV {
-	r := &RedisKV{config: config, target: s, lifecycle: make(chan struct{}, 1)}
+func newRedisKV(config Config, t target) *RedisKV {
+	r := &RedisKV{config: config, target: t, lifecycle: make(chan struct{}, 1)}
 	r.adaptor = adaptor.NewAtomic(opener{r})
 	return r
 }
@@ -174,13 +174,13 @@ func (r *RedisKV) Start(ctx context.Context) error {
 
 // tlsHint returns a remedy for the error text if err suggests that only one side speaks TLS.
 // Otherwise it returns "".
-func (s target) tlsHint(err error) string {
+func (t target) tlsHint(err error) string {
 	var dial *net.OpError
 	connected := !errors.As(err, &dial) || dial.Op != "dial"
 	switch {
-	case s.tls != nil && connected && networkReason(err) == "timeout":
+	case t.tls != nil && connected && networkReason(err) == "timeout":
 		return " (the URL begins with rediss://, but the server may not speak TLS)"
-	case s.tls == nil && connected && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)):
+	case t.tls == nil && connected && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)):
 		return " (if the server needs TLS, the URL must begin with rediss://)"
 	}
 	return ""

@@ -13,15 +13,17 @@ import (
 
 var _ driver.Scanner = (*store)(nil)
 
-// pageSize is how many keys the server looks at for one SCAN, about.
+// pageSize is the approximate number of keys that the server examines for one SCAN.
 const pageSize = 1000
 
-// Keys implements [driver.Scanner]. SCAN returns a key twice when the server's table of keys shrinks, so
-// Keys remembers 128 bits of each key that it has yielded: 35 to 56 bytes in all. Two keys of 10^9 have
-// the same with a probability of 10^-20.
+// Keys implements [driver.Scanner].
 //
-// A cursor means nothing to another server. So after a connection was lost, and in a Cluster whose slots
-// have moved, Keys ends with an error rather than leave keys out.
+// SCAN may return a key twice when the server's hash table shrinks. Keys therefore keeps a 128-bit hash
+// of each yielded key, which takes 35 to 56 bytes. Among 10^9 keys, two have the same hash with a
+// probability of 10^-20.
+//
+// A cursor is valid on one server only. After a lost connection, and after slots of a Cluster have
+// moved, Keys returns an error rather than leave out keys.
 func (s *store) Keys(ctx context.Context, below bool, yield func(path []string, key string) bool) error {
 	c, err := s.kv.running()
 	if err != nil {
@@ -47,11 +49,11 @@ func (s *store) Keys(ctx context.Context, below bool, yield func(path []string, 
 	return err
 }
 
-// errEnough ends a scan.
+// errStopScan ends a scan early. Keys does not return it.
 var errStopScan = errors.New("redis: stop the scan")
 
-// scan calls f with each page of the keys that match, of all nodes. The error is around errChanged if the servers
-// were not the same all the time.
+// scan calls f with each page of matching keys from all nodes, until f returns an error. The error wraps
+// errTopologyChanged if the topology changed during the scan.
 func (c *client) scan(ctx context.Context, pattern string, f func(physical []string) error) error {
 	nodes, slots, err := c.nodes(ctx)
 	if err != nil {
@@ -63,7 +65,7 @@ func (c *client) scan(ctx context.Context, pattern string, f func(physical []str
 		for cursor, first := uint64(0), true; first || cursor != 0; first = false {
 			var page rueidis.ScanEntry
 			page, err = c.scanPage(ctx, n, cursor, pattern)
-			for first && err == nil && dials.Load() != before { // it had to connect
+			for first && err == nil && dials.Load() != before { // the first SCAN had to connect
 				before = dials.Load()
 				page, err = c.scanPage(ctx, n, cursor, pattern)
 			}
@@ -89,6 +91,7 @@ func (c *client) scan(ctx context.Context, pattern string, f func(physical []str
 	return err
 }
 
+// scanPage sends one SCAN to a node.
 func (c *client) scanPage(ctx context.Context, n node, cursor uint64, pattern string) (page rueidis.ScanEntry, err error) {
 	c.doMany(ctx, n.rueidis, 1,
 		func(int) rueidis.Completed {
@@ -105,7 +108,8 @@ func (c *client) scanPage(ctx context.Context, n node, cursor uint64, pattern st
 	return page, err
 }
 
-// pattern matches the physical keys of a namespace, and, if below, of those below it.
+// pattern returns a glob pattern for the physical keys of a namespace. If below is true, the pattern also
+// matches the keys of all descendant namespaces.
 func pattern(prefix string, below bool) string {
 	if below {
 		return globEscaper.Replace(prefix[:len(prefix)-1]) + "[:/]*"
@@ -115,7 +119,7 @@ func pattern(prefix string, below bool) string {
 
 var globEscaper = strings.NewReplacer(`*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`, `\`, `\\`)
 
-// A memo remembers strings by two hashes.
+// A keySet is a set of strings that stores two 64-bit hashes per string.
 type keySet struct {
 	seeds  [2]maphash.Seed
 	hashes map[[2]uint64]struct{}
@@ -125,7 +129,7 @@ func newKeySet() *keySet {
 	return &keySet{[2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, map[[2]uint64]struct{}{}}
 }
 
-// add reports whether s is new.
+// add adds text and reports whether it is new.
 func (k *keySet) add(text string) bool {
 	h := [2]uint64{maphash.String(k.seeds[0], text), maphash.String(k.seeds[1], text)}
 	before := len(k.hashes)

@@ -15,43 +15,46 @@ import (
 	"github.com/zelt-go/kv/adaptor/driver"
 )
 
-// A watch asks all Sentinels, again and again, who the primary is: each connection is made to
-// that one, and closed when it is another. The client's own way, which is to listen to one of
-// them, hears of a failover late if that one leads it, and waits for the server that hangs
-// whenever it looks whether that is still the primary.
+// A sentinelWatcher polls all Sentinels for the address of the primary. New connections go to this
+// primary. When the primary changes, the watcher ends the context of the old primary, which closes the
+// connections to it.
+//
+// rueidis itself listens to one Sentinel. It learns of a failover late if this Sentinel leads the
+// failover. It also waits for a hanging server when it checks that the server is still the primary.
 type sentinelWatcher struct {
-	masterSet    string // of the primary, for the Sentinels
+	masterSet    string // the name of the primary in the Sentinels
 	lifetime     context.Context
-	clientOption rueidis.ClientOption // of a client of a Sentinel
+	clientOption rueidis.ClientOption // for the client of each Sentinel
 	wg           sync.WaitGroup
 
 	mu         sync.Mutex
-	answers    map[string]sentinelAnswer // by the Sentinel's address; the last one that was no error
-	pending    map[string]bool           // Sentinels that have neither answered nor failed yet
-	lastErr    error                     // the last to fail
-	updated    chan struct{}             // closed when something of the above changes
-	primary    string
-	primaryCtx context.Context // until there is another primary
+	answers    map[string]sentinelAnswer // the last successful answers, by address of the Sentinel
+	pending    map[string]bool           // all known Sentinels; true until the first answer or failure
+	lastErr    error                     // the last failure of any Sentinel
+	updated    chan struct{}             // closed and replaced after each poll
+	primary    string                    // "" before the first answer
+	primaryCtx context.Context           // ends when the primary changes
 	endPrimary context.CancelFunc
 }
 
-// answer is what a Sentinel says. A later failover has a greater epoch.
+// A sentinelAnswer is the address that a Sentinel names for the primary. A later failover has a greater
+// epoch.
 type sentinelAnswer struct {
 	primary string
 	epoch   int64
 	at      time.Time
 }
 
-// askEvery is the time between two questions to a Sentinel. The leader of a failover names the new
-// primary as soon as that is promoted, up to a second before it announces it.
+// pollInterval is the time between two polls of a Sentinel. The leader of a failover names the new primary
+// right after the promotion, up to one second before the leader announces it.
 const pollInterval = 200 * time.Millisecond
 
-// answerLasts is how long an answer counts when its Sentinel has become silent: the others may not
-// have heard of a failover yet. That takes them some 2 s.
+// answerLifetime is the time for which the answer of a silent Sentinel still counts. The other Sentinels
+// need about 2 s to hear of a failover.
 const answerLifetime = 5 * time.Second
 
-// sentinelsEvery is how often a Sentinel is asked for the others.
-const pollsPerDiscovery = 25 // askings
+// pollsPerDiscovery is the number of polls for each request for the addresses of the other Sentinels.
+const pollsPerDiscovery = 25
 
 func newSentinelWatcher(lifetime context.Context, config Config, t target, dialer net.Dialer) *sentinelWatcher {
 	w := &sentinelWatcher{masterSet: t.masterSet, lifetime: lifetime, answers: map[string]sentinelAnswer{}, pending: map[string]bool{}, updated: make(chan struct{})}
@@ -77,7 +80,7 @@ func newSentinelWatcher(lifetime context.Context, config Config, t target, diale
 	return w
 }
 
-// add has Sentinels asked that are not yet.
+// add starts polling the Sentinels that are not polled yet.
 func (w *sentinelWatcher) add(addresses []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -89,11 +92,11 @@ func (w *sentinelWatcher) add(addresses []string) {
 	}
 }
 
-// ask asks one Sentinel until the end.
+// poll polls one Sentinel until the lifetime ends.
 func (w *sentinelWatcher) poll(address string) {
 	clientOption := w.clientOption
 	clientOption.InitAddress = []string{address}
-	rc, err := rueidis.NewClient(clientOption) // is there in spite of an error, and connects when it is used
+	rc, err := rueidis.NewClient(clientOption) // despite an error, the client may exist and connect when it is used
 	if err != nil {
 		w.record(address, sentinelAnswer{}, err)
 		if rc == nil {
@@ -115,11 +118,13 @@ func (w *sentinelWatcher) poll(address string) {
 	}
 }
 
+// query asks a Sentinel for the primary. If others is true, query also asks for the other Sentinels and
+// adds them.
 func (w *sentinelWatcher) query(rc rueidis.Client, others bool) (a sentinelAnswer, err error) {
 	ctx, cancel := context.WithTimeout(w.lifetime, w.clientOption.Dialer.Timeout)
 	defer cancel()
 	question := func(what string) rueidis.Completed { return rc.B().Arbitrary("SENTINEL", what, w.masterSet).Build() }
-	cmds := rueidis.Commands{question("MASTER"), question("GET-MASTER-ADDR-BY-NAME")} // the epoch first: it may be older than the address, never newer
+	cmds := rueidis.Commands{question("MASTER"), question("GET-MASTER-ADDR-BY-NAME")} // in this order, the epoch may be older than the address, but never newer
 	if others {
 		cmds = append(cmds, question("SENTINELS"))
 	}
@@ -152,8 +157,9 @@ func (w *sentinelWatcher) query(rc rueidis.Client, others bool) (a sentinelAnswe
 	return a, nil
 }
 
-// learn notes what a Sentinel said. The primary is what the one of the greatest epoch says; while
-// none answers, it stays.
+// record stores the answer or the failure of a Sentinel and chooses the primary. The answer with the
+// greatest epoch decides. If two answers have this epoch, the current primary is kept. Without any
+// valid answer, the primary does not change.
 func (w *sentinelWatcher) record(address string, a sentinelAnswer, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -180,8 +186,9 @@ func (w *sentinelWatcher) record(address string, a sentinelAnswer, err error) {
 	w.updated = make(chan struct{})
 }
 
-// now is the primary, and the context of its term; when none has been named yet, it waits until
-// one is, or all Sentinels have failed.
+// currentPrimary returns the address of the primary and a context that ends when the primary changes. If
+// no Sentinel has named a primary yet, it waits. It returns an error if all Sentinels have failed or
+// ctx ends.
 func (w *sentinelWatcher) currentPrimary(ctx context.Context) (primary string, primaryCtx context.Context, err error) {
 	for {
 		w.mu.Lock()
@@ -209,7 +216,7 @@ func (w *sentinelWatcher) currentPrimary(ctx context.Context) (primary string, p
 	}
 }
 
-// sentinelFailed is the error of a Sentinel that failed: there is no connection to a primary.
+// sentinelError returns a *dialError for a failed Sentinel, since no primary is known to connect to.
 func sentinelError(address string, err error) error {
 	text := driver.ReasonOf(withReason(err))
 	var reply *rueidis.RedisError
@@ -222,8 +229,8 @@ func sentinelError(address string, err error) error {
 	return &dialError{"the primary", driver.Reason(err, "the Sentinel at "+address+": "+text)}
 }
 
-// saysReplica is a piece of what a replica answers to HELLO, which is the first that is read.
+// replicaRole is a part of a replica's reply to HELLO. It arrives with the first read of a connection.
 var replicaRole = []byte("\r\nrole\r\n$7\r\nreplica\r\n")
 
-// errReplica ends a connection to what is no primary any more: reads from it would be old.
+// errReplica ends a connection to a demoted primary, whose values may be outdated.
 var errReplica = driver.Reason(errors.New("redis: a replica"), "the server is a replica now")

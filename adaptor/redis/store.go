@@ -12,9 +12,11 @@ import (
 	"github.com/zelt-go/kv/adaptor/redis/internal/script"
 )
 
-// store is one namespace: a prefix of the server's keys. Keys and values become part of a
-// command that may still wait to be sent when a call has returned; a key is therefore always
-// joined with the prefix into a string of its own.
+// A store accesses one namespace, which is a prefix of the server's keys.
+//
+// A command may still wait to be sent after the call has returned, and it refers to the key and the
+// value. Joining the key with the prefix makes a new string, which later changes of the caller cannot
+// reach.
 type store struct {
 	kv     *RedisKV
 	prefix string
@@ -36,7 +38,7 @@ func (s *store) Get(ctx context.Context, key string) (value []byte, found bool, 
 	return textReply(c.do(ctx, c.rueidis.B().Get().Key(s.prefix+key).Build()))
 }
 
-// text is the value that is the answer, if there is one.
+// textReply returns the value in a reply. It reports found == false for a nil reply.
 func textReply(m rueidis.RedisMessage, err error) (value []byte, found bool, _ error) {
 	if err != nil || m.IsNil() {
 		return nil, false, err
@@ -79,6 +81,8 @@ func (s *store) Set(ctx context.Context, key string, value []byte, ttl time.Dura
 	return err
 }
 
+// setCommand returns a SET with the given value and ttl, which may be [driver.NoTTL] or
+// [driver.KeepTTL].
 func setCommand(rc rueidis.Client, key string, value []byte, ttl time.Duration) rueidis.Completed {
 	cmd := rc.B().Set().Key(key).Value(rueidis.BinaryString(value))
 	switch ttl {
@@ -139,8 +143,8 @@ func (s *store) Incr(ctx context.Context, key string, by int64, ttl time.Duratio
 	return sum, ttlOf(ms), nil
 }
 
-// Count implements [driver.Counter]. Without a deadline to set, the server has a command for it, which is
-// five times as fast as a script.
+// Count implements [driver.Counter]. Without a ttl, it uses INCRBY, which is five times as fast as a
+// script.
 func (s *store) Count(ctx context.Context, key string, by int64, ttl time.Duration) (sum int64, err error) {
 	c, err := s.kv.running()
 	if err != nil {
@@ -196,12 +200,13 @@ func (s *store) CompareAndDelete(ctx context.Context, key string, old []byte) (b
 	return boolReply(c.eval(ctx, script.CompareAndDelete, s.prefix+key, rueidis.BinaryString(old)))
 }
 
-// one reports whether the answer is 1.
+// boolReply reports whether the reply is 1.
 func boolReply(m rueidis.RedisMessage, err error) (bool, error) {
 	n, err := intReply(m, err)
 	return n == 1, err
 }
 
+// intReply returns the integer in a reply.
 func intReply(m rueidis.RedisMessage, err error) (int64, error) {
 	if err != nil {
 		return 0, err
@@ -213,7 +218,7 @@ func intReply(m rueidis.RedisMessage, err error) (int64, error) {
 	return n, nil
 }
 
-// duration is the time that PTTL says an entry has left.
+// ttlOf converts a reply to PTTL, in milliseconds, into a ttl.
 func ttlOf(ms int64) time.Duration {
 	const most = math.MaxInt64 / int64(time.Millisecond)
 	switch {
@@ -222,6 +227,6 @@ func ttlOf(ms int64) time.Duration {
 	case ms > most:
 		return math.MaxInt64
 	default:
-		return time.Duration(max(ms, 1)) * time.Millisecond // 0 in an entry's last millisecond
+		return time.Duration(max(ms, 1)) * time.Millisecond // PTTL returns 0 in the last millisecond of an entry
 	}
 }

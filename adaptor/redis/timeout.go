@@ -7,21 +7,21 @@ import (
 	"time"
 )
 
-// A limit is a context that has no end but after a timeout. It does what
-// [context.WithTimeoutCause] does for a context without an end, in a sixth of the time, since
-// limits are used again. Whoever kept one beyond its call would see it end for another's sake.
+// A timeoutContext is a reusable context that ends after a timeout. For a parent that never ends, it
+// behaves like [context.WithTimeoutCause], in a sixth of the time. A user must not keep it after
+// release, because the next user's timeout would end it.
 type timeoutContext struct {
-	context.Context // the caller's, for its values
+	context.Context // the caller's context, for its values
 	timer           *time.Timer
 	done            chan struct{}
 	expired         atomic.Bool
-	release         func() // when nobody uses the limit any more
+	release         func() // returns the timeoutContext to the pool, unless it has expired
 }
 
-// limits are those that are free.
+// A timeoutPool keeps released timeoutContexts for reuse.
 type timeoutPool struct{ pool sync.Pool }
 
-// start returns a limit that is over after the timeout, for a context that has no end.
+// get returns a timeoutContext that expires after timeout. The context ctx must never end.
 func (p *timeoutPool) get(ctx context.Context, timeout time.Duration) *timeoutContext {
 	t, _ := p.pool.Get().(*timeoutContext)
 	if t == nil {
@@ -39,7 +39,7 @@ func (p *timeoutPool) newContext() *timeoutContext {
 		close(t.done)
 	})
 	t.release = func() {
-		if t.timer.Stop() { // it is not over, so nobody was left behind with it
+		if t.timer.Stop() { // not expired, so no goroutine still uses it
 			t.Context = context.Background()
 			p.pool.Put(t)
 		}

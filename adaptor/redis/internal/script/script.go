@@ -1,7 +1,9 @@
-// Package script holds the operations that need more than one command of the server. A
-// script works on one key, and is one step to everybody else. All that may fail comes before all
-// that changes something, and its errors are the server's own, with their code first. Numbers
-// that may need all of int64 pass as text: Lua's are doubles.
+// Package script contains the Lua scripts for operations that need more than one command.
+//
+// The server executes a script as one atomic step. Each script works on one key. In a script, the
+// commands that may fail come before the first change. A script returns the server's own errors, which
+// begin with their code. Numbers of the full int64 range are passed as text, because the numbers of Lua
+// are doubles.
 package script
 
 import (
@@ -9,15 +11,18 @@ import (
 	"encoding/hex"
 )
 
-// A Script is its text, and the SHA-1 by which the server knows it.
+// A Script holds the text of a script and the hexadecimal SHA-1 of the text. The commands EVAL and
+// EVALSHA take one or the other. A Script must not be changed.
 type Script struct{ Text, SHA string }
 
+// newScript returns the Script with the given text.
 func newScript(text string) *Script {
 	sum := sha1.Sum([]byte(text))
 	return &Script{text, hex.EncodeToString(sum[:])}
 }
 
-// addition adds to a counter that is there, exactly.
+// addition adds ARGV[1] to an existing counter and sets sum. If a double cannot represent the sum, sum is
+// text, or false if GET then fails.
 const addition = `
 local sum = redis.pcall('INCRBY', KEYS[1], ARGV[1])
 if type(sum) == 'table' then return sum end
@@ -26,10 +31,11 @@ if sum >= 9007199254740992 or sum <= -9007199254740992 then
   if type(sum) == 'table' then sum = false end
 end`
 
-// The scripts.
+// Each script takes one key. The comments give the further arguments and the reply.
 var (
-	// Incr: by, ttl in ms or "" → the sum, as text if a double can't hold it, or nil if that
-	// can't be had; PTTL.
+	// Incr takes the summand and the ttl in milliseconds, or "" for no ttl. It returns the sum and the
+	// PTTL of the key. The sum is text if a double cannot represent it, and nil if reading this text
+	// fails.
 	Incr = newScript(`
 local left = redis.pcall('PTTL', KEYS[1])
 if type(left) == 'table' then return left end
@@ -47,7 +53,8 @@ end
 return {sum, left}
 `)
 
-	// Count: by, ttl in ms → the sum, as Incr has it.
+	// Count takes the summand and the ttl in milliseconds. It returns the sum in the form that Incr
+	// uses.
 	Count = newScript(`
 local there = redis.pcall('EXISTS', KEYS[1])
 if type(there) == 'table' then return there end
@@ -60,7 +67,8 @@ end
 return sum
 `)
 
-	// Swap: old, new, an option of SET or "", its argument or "" → 1 or 0.
+	// CompareAndSwap takes the old value, the new value, an option of SET or "", and the argument of
+	// the option or "". It returns 1 if it has stored the new value, and otherwise 0.
 	CompareAndSwap = newScript(`
 local value = redis.pcall('GET', KEYS[1])
 if type(value) == 'table' then return value end
@@ -77,7 +85,7 @@ if done.err then return done end
 return 1
 `)
 
-	// Delete: old → 1 or 0.
+	// CompareAndDelete takes the old value. It returns 1 if it has deleted the key, and otherwise 0.
 	CompareAndDelete = newScript(`
 local value = redis.pcall('GET', KEYS[1])
 if type(value) == 'table' then return value end
@@ -85,13 +93,13 @@ if value ~= ARGV[1] then return 0 end
 return redis.pcall('DEL', KEYS[1])
 `)
 
-	// Persist: → 1 or 0, whether there is a key.
+	// Persist takes no arguments. It returns 1 if the key exists, and otherwise 0.
 	Persist = newScript(`
 local done = redis.pcall('PERSIST', KEYS[1])
 if done == 0 then return redis.pcall('EXISTS', KEYS[1]) end
 return done
 `)
 
-	// All are those above.
+	// All lists the scripts above, which Start loads.
 	All = []*Script{Incr, Count, CompareAndSwap, CompareAndDelete, Persist}
 )
