@@ -19,7 +19,7 @@ func TestAbandonedCallsAreForgottenOnProof(t *testing.T) {
 					synctest.Wait()
 					return a.count.Load()
 				}
-				assert.Zero(t, a.startTime(), "nothing to show")
+				assert.Zero(t, a.startTime(), "no call is abandoned, so no time is needed")
 				busy.Store(true)
 				a.add()
 				before := a.startTime()
@@ -27,23 +27,23 @@ func TestAbandonedCallsAreForgottenOnProof(t *testing.T) {
 				a.add()
 				a.replied(before)
 				a.replied(time.Time{})
-				assert.EqualValues(t, 2, left(), "a call that began before one ended shows nothing of it")
+				assert.EqualValues(t, 2, left(), "a reply to a call that started before the abandonment proves nothing")
 				time.Sleep(time.Millisecond)
 				between := a.startTime()
 				time.Sleep(time.Millisecond)
 				a.add()
 				a.replied(between)
 				if several {
-					assert.EqualValues(t, 3, left(), "it may have been another connection")
+					assert.EqualValues(t, 3, left(), "the reply may have used another connection")
 					time.Sleep(4 * time.Second)
 					a.replied(between)
 				}
-				assert.EqualValues(t, 1, left(), "two had their places before")
+				assert.EqualValues(t, 1, left(), "two calls were abandoned before the replied call started")
 				time.Sleep(time.Hour)
-				assert.EqualValues(t, 1, left(), "no answer shows anything of the third")
+				assert.EqualValues(t, 1, left(), "no reply proves anything about the third call")
 				busy.Store(false)
 				time.Sleep(4 * time.Second)
-				assert.Zero(t, left(), "nobody is there who could get an answer")
+				assert.Zero(t, left(), "no call in flight could receive a reply")
 
 				a.add()
 				time.Sleep(4*time.Second - 1)
@@ -53,7 +53,7 @@ func TestAbandonedCallsAreForgottenOnProof(t *testing.T) {
 				a.add()
 				time.Sleep(time.Millisecond)
 				now := a.startTime()
-				time.Sleep(5 * time.Second) // a timer that had been forgotten would not fire
+				time.Sleep(5 * time.Second) // this fails if no timer runs after the previous expiry
 				a.replied(now)
 				assert.Zero(t, left())
 			})

@@ -18,8 +18,8 @@ import (
 	"github.com/zelt-go/kv/internal/redistest"
 )
 
-// What a command in a script fails with, as Redis 6.2.9 words it: there, the code is behind a place
-// in the script.
+// If a command in a script fails, the error has the code of the command. Redis 6.2.9 writes a position in
+// the script before the code.
 func TestScriptErrorsKeepTheirCode(t *testing.T) {
 	const failed, invalid = adaptor.CodeStoreOperationFailed, adaptor.CodeInvalidValue
 	for _, tt := range []struct {
@@ -54,7 +54,7 @@ func TestScriptErrorsKeepTheirCode(t *testing.T) {
 	}
 }
 
-// A Cluster may have nobody for a key, for a time: the client then sends nothing.
+// While no node of a Cluster owns the slot of a key, the client does not send a write to the key.
 func TestWriteToAnUnassignedSlotIsNotApplied(t *testing.T) {
 	s := redistest.Start(t, "--cluster-enabled", "yes")
 	store := open(t, start(t, redis.Config{URL: s.URL() + "?cluster=true"}), "ns")
@@ -63,7 +63,7 @@ func TestWriteToAnUnassignedSlotIsNotApplied(t *testing.T) {
 	assert.False(t, adaptor.OutcomeUnknown(err))
 }
 
-// An answer that is none of the command's tells nothing of what was done.
+// A reply of an unexpected type says nothing about the outcome of a write.
 func TestMalformedReplyToAWriteIsOutcomeUnknown(t *testing.T) {
 	addr := fakeServer(t, "7.2.0", func(words []string) string {
 		if slices.Contains([]string{"SCRIPT", "CLIENT"}, words[0]) {
@@ -86,8 +86,8 @@ func TestMalformedReplyToAWriteIsOutcomeUnknown(t *testing.T) {
 	}
 }
 
-// fakeServer answers each command with answer's text; but HELLO as a primary of the version does,
-// unless answer refuses it.
+// fakeServer starts a server that replies to each command with the text that answer returns. To HELLO,
+// it replies like a primary of the given version, unless answer returns an error reply.
 func fakeServer(t *testing.T, version string, answer func(words []string) string) (addr string) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -101,14 +101,14 @@ func fakeServer(t *testing.T, version string, answer func(words []string) string
 		defer conn.Close()
 		r := bufio.NewReader(conn)
 		for {
-			line, err := r.ReadString('\n') // *, and how many words
+			line, err := r.ReadString('\n') // * and the number of words
 			if err != nil {
 				return
 			}
 			n, _ := strconv.Atoi(strings.TrimSpace(line[1:]))
 			var words []string
 			for range n {
-				line, err := r.ReadString('\n') // $, and how many bytes
+				line, err := r.ReadString('\n') // $ and the number of bytes
 				if err != nil {
 					return
 				}

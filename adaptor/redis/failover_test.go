@@ -20,18 +20,18 @@ import (
 	"github.com/zelt-go/kv/internal/redistest"
 )
 
-// How long each call of a counting may take: short, to see that none is late; and long, where
-// none may fail, on a machine that is busy with other tests.
+// The time limits for each call of a counterLoad. The short limit shows that no call is late. The long
+// limit is for tests in which no call may fail, on a machine that is busy with other tests.
 const (
 	short = 300 * time.Millisecond
 	long  = 5 * time.Second
 )
 
-// A counting is goroutines that each increment a counter of their own, all in one slot.
+// A counterLoad runs goroutines that each increment their own counter. All counters are in one slot.
 type counterLoad struct {
 	store  *adaptor.AtomicKVStore
 	limit  time.Duration
-	number int64 // countings share no counter
+	number int64 // distinguishes the counters of several counterLoads
 	stop   chan struct{}
 	wg     sync.WaitGroup
 	counts [8]struct{ acked, unknown, refused int64 }
@@ -39,9 +39,9 @@ type counterLoad struct {
 
 	mu      sync.Mutex
 	last    time.Time     // when the last call was acknowledged
-	outage  time.Duration // the longest time without one
-	late    time.Duration // the longest that a call took beyond its limit
-	machine time.Duration // the longest that a bare context did meanwhile, which is the machine's doing
+	outage  time.Duration // the longest time without an acknowledged call
+	late    time.Duration // the longest time that a call took beyond its limit
+	machine time.Duration // the longest delay of a context without a call, caused by the machine
 	errors  map[string]int
 }
 
@@ -54,7 +54,7 @@ func startCounterLoad(store *adaptor.AtomicKVStore, limit time.Duration) *counte
 	return c
 }
 
-// control sees how late contexts are by themselves.
+// measureMachine measures how late contexts without calls end.
 func (c *counterLoad) measureMachine() {
 	for {
 		select {
@@ -107,7 +107,7 @@ func (c *counterLoad) run(g int) {
 	}
 }
 
-// read reads the counter.
+// read reads the counter of goroutine g.
 func (c *counterLoad) read(g int) {
 	ctx, cancel := context.WithTimeout(ctx, c.limit)
 	defer cancel()
@@ -121,15 +121,15 @@ func (c *counterLoad) read(g int) {
 	}
 }
 
-// goesOn waits until n more calls are acknowledged.
+// waitForAcks waits until n more calls are acknowledged.
 func (c *counterLoad) waitForAcks(t *testing.T, n int64) {
 	t.Helper()
 	before := c.acked.Load()
-	require.Eventually(t, func() bool { return c.acked.Load() >= before+n }, 30*time.Second, time.Millisecond, "no call is acknowledged any more")
+	require.Eventually(t, func() bool { return c.acked.Load() >= before+n }, 30*time.Second, time.Millisecond, "no call is acknowledged anymore")
 }
 
-// end stops the counting, reports it, and returns how many acknowledged calls were lost. None was
-// applied twice, and no call came back late.
+// end stops the load, logs a summary and returns the number of acknowledged calls that were lost. It
+// checks that no call was applied twice and that no call returned late.
 func (c *counterLoad) end(t *testing.T, outage time.Duration) (lost int64) {
 	t.Helper()
 	close(c.stop)
@@ -168,13 +168,13 @@ func requireStartError(t *testing.T, url, want string) {
 	t.Log(err)
 }
 
-// How long no call may be acknowledged when a primary breaks.
+// The longest permitted time without an acknowledged call after a primary has failed.
 const (
 	sentinelOutage = 4 * time.Second
 	clusterOutage  = 7 * time.Second
 )
 
-// A breakage is what happens to a primary, and how it ends.
+// A primaryFault makes a primary fail and later ends the fault.
 type primaryFault struct {
 	name       string
 	begin, end func(*redistest.Server)
@@ -186,7 +186,8 @@ var (
 	isCutOff = primaryFault{"is cut off", (*redistest.Server).Cut, (*redistest.Server).Heal}
 )
 
-// primaryBreaks breaks the primary under load: the calls go on without it, and when it is back.
+// testPrimaryFault makes the primary fail under load. Calls must succeed again during the fault and after
+// the fault.
 func testPrimaryFault(t *testing.T, store *adaptor.AtomicKVStore, outage time.Duration, b primaryFault, primary func() *redistest.Server, waitUntilWhole func()) {
 	t.Run("the primary "+b.name, func(t *testing.T) {
 		c := startCounterLoad(store, short)
@@ -201,7 +202,7 @@ func testPrimaryFault(t *testing.T, store *adaptor.AtomicKVStore, outage time.Du
 	})
 }
 
-// The network of a primary is cut: neither the client nor any other server hears of it.
+// The network of a primary is cut. Neither the client nor another server can reach the primary.
 func TestCutOff(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("the servers call each other from 127.0.0.11 and so on, which are loopback addresses on Linux only")
@@ -233,7 +234,8 @@ func TestFailoverOfSentinel(t *testing.T) {
 	testPrimaryFault(t, store, sentinelOutage, hangs, w.Primary, w.WaitUntilWhole)
 	t.Run("a replica is promoted by hand", func(t *testing.T) {
 		w.WaitUntilAgreed()
-		// Within failover-timeout a replica has to say that it is promoted, for which it is asked once a second.
+		// The Sentinels ask the replica once per second. It must report its promotion within
+		// failover-timeout.
 		for _, s := range w.Sentinels {
 			require.Equal(t, "OK", s.Do("SENTINEL", "SET", "primary", "failover-timeout", "5000"))
 			defer s.Do("SENTINEL", "SET", "primary", "failover-timeout", "1000")
@@ -294,7 +296,7 @@ func TestFailoverOfCluster(t *testing.T) {
 		})
 		c.waitForAcks(t, 1000)
 		cluster.WaitUntilWhole()
-		assert.Zero(t, c.end(t, clusterOutage), "the primary hands over what it has")
+		assert.Zero(t, c.end(t, clusterOutage), "CLUSTER FAILOVER loses nothing")
 	})
 	t.Run("all nodes are restarted, one after the other", func(t *testing.T) {
 		c := startCounterLoad(store, short)
@@ -302,7 +304,7 @@ func TestFailoverOfCluster(t *testing.T) {
 			c.waitForAcks(t, 500)
 			wasPrimary := s.IsPrimary()
 			s.Kill()
-			if wasPrimary { // it has nothing on its disk: a replica must have taken over before it comes back
+			if wasPrimary { // it has no data on disk, so a replica must be promoted before the restart
 				require.Eventually(t, func() bool { return cluster.Primaries() == 3 }, 30*time.Second, 10*time.Millisecond)
 			}
 			s.Restart()
@@ -325,18 +327,18 @@ func TestFailoverOfCluster(t *testing.T) {
 			moveSlot(t, cluster, from, to, "ns:{slot}0")
 			c.waitForAcks(t, 500)
 		}
-		assert.Zero(t, c.end(t, clusterOutage), "of acknowledged calls")
+		assert.Zero(t, c.end(t, clusterOutage), "moving a slot loses no acknowledged call")
 		assert.Empty(t, c.errors)
 	})
 	listed.end(t)
 }
 
-// again asks until what was asked for is done: a failover that is asked for may time out.
+// askUntil calls ask every 6 seconds until done returns true, because a requested failover may time out.
 func askUntil(t *testing.T, done func() bool, ask func()) {
 	t.Helper()
 	var asked time.Time
 	for deadline := time.Now().Add(30 * time.Second); !done(); time.Sleep(10 * time.Millisecond) {
-		require.True(t, time.Now().Before(deadline), "asked for in vain")
+		require.True(t, time.Now().Before(deadline), "the request had no effect")
 		if time.Since(asked) > 6*time.Second {
 			asked = time.Now()
 			ask()
@@ -344,7 +346,7 @@ func askUntil(t *testing.T, done func() bool, ask func()) {
 	}
 }
 
-// moveSlot moves the slot of key, as redis-cli does: key by key.
+// moveSlot moves the slot of key like redis-cli, one key at a time.
 func moveSlot(t *testing.T, c *redistest.Cluster, from, to *redistest.Server, key string) {
 	t.Helper()
 	slot := from.Do("CLUSTER", "KEYSLOT", key)
@@ -358,7 +360,7 @@ func moveSlot(t *testing.T, c *redistest.Cluster, from, to *redistest.Server, ke
 			break
 		}
 		require.Equal(t, "OK", from.Do("MIGRATE", host, port, keys, "0", "5000"))
-		time.Sleep(20 * time.Millisecond) // for calls to meet a slot that is in both
+		time.Sleep(20 * time.Millisecond) // so that calls find keys of the slot on both servers
 	}
 	for _, s := range []*redistest.Server{to, from} {
 		require.Equal(t, "OK", s.Do("CLUSTER", "SETSLOT", slot, "NODE", toID))

@@ -23,16 +23,17 @@ import (
 	"github.com/zelt-go/kv/internal/redistest"
 )
 
-// Each write loses its answer, a hundred times. It is applied once, and never said not to be.
+// Each kind of write loses its reply a hundred times. It is applied at most once. If its error says that
+// it was not applied, this is true.
 func TestWriteWithLostReplyIsAppliedOnce(t *testing.T) {
 	s := redistest.Start(t)
 	p := redistest.StartProxy(t, s.Addr)
 	store := open(t, start(t, redis.Config{URL: p.URL()}), "ns")
 	for _, tt := range []struct {
 		name   string
-		before string // "" for no key
+		before string // the stored text, or "" for a missing key
 		write  func(key string) error
-		after  string // what one application makes of it
+		after  string // the stored text after one application
 	}{
 		{"Set", "1", func(k string) error { return store.Set(ctx, k, 2) }, "2"},
 		{"Del", "1", func(k string) error { return store.Del(ctx, k) }, "(nil)"},
@@ -57,7 +58,7 @@ func TestWriteWithLostReplyIsAppliedOnce(t *testing.T) {
 			require.Eventually(t, func() bool { return errOf(store.Has(ctx, key)) == nil }, 5*time.Second, time.Millisecond, "connected again")
 			p.Set([]redistest.Fault{redistest.Cut, redistest.Reset}[i%2])
 			err := tt.write(key)
-			p.Set(redistest.Pass) // if it was a ping of the client that lost its answer
+			p.Set(redistest.Pass) // the fault may have hit a ping of rueidis instead of the write
 			state := s.Do("GET", physical)
 			if s.Do("PTTL", physical) > "0" {
 				state += " expires"
@@ -77,13 +78,12 @@ func TestWriteWithLostReplyIsAppliedOnce(t *testing.T) {
 				require.Equal(t, before, state, "%s: said not to be applied: %v", tt.name, err)
 			}
 		}
-		assert.Greater(t, unknown, 90, "%s: or the test shows nothing", tt.name)
+		assert.Greater(t, unknown, 90, "%s: otherwise the test proves nothing", tt.name)
 	}
 }
 
-// While a connection is made, calls end when their contexts do, and don't keep it from being made.
-// One that gives up before it is there is never sent, and says so. One that says nothing of the
-// kind may have been.
+// While a connection is being made, each call ends when its context ends, and the connection still
+// succeeds. A call whose error says that it was not applied was never sent.
 func TestCallsWaitingForAConnectionEndWithTheirContexts(t *testing.T) {
 	s := redistest.Start(t)
 	p := redistest.StartProxy(t, s.Addr)
@@ -135,10 +135,10 @@ func TestCallsWaitingForAConnectionEndWithTheirContexts(t *testing.T) {
 		n, _, err := adaptor.Get[int64](ctx, store, "n")
 		require.NoError(t, err)
 		t.Logf("%d acknowledged, %d unknown, %d surely not applied, %d applied", acked, unknown, refused, n)
-		assert.NotZero(t, refused, "or the test shows nothing")
-		assert.NotZero(t, acked, "no connection was made while calls kept coming")
+		assert.NotZero(t, refused, "otherwise the test proves nothing")
+		assert.NotZero(t, acked, "a connection is made although new calls keep arriving")
 		assert.LessOrEqual(t, acked, n)
-		assert.LessOrEqual(t, n, acked+unknown, "a call that was said not to be applied was")
+		assert.LessOrEqual(t, n, acked+unknown, "a call was applied although its error denies it")
 	}
 	slices.Sort(late)
 	worst := late[len(late)-1]
@@ -146,22 +146,23 @@ func TestCallsWaitingForAConnectionEndWithTheirContexts(t *testing.T) {
 	assert.LessOrEqual(t, worst, overrunP99+machine)
 }
 
+// errOf returns the error of a call with two results.
 func errOf[A any](_ A, err error) error { return err }
 
-var kills = flag.Int("kills", 3, "how often TestKill kills the server")
+var kills = flag.Int("kills", 3, "the number of times that TestKill kills the server")
 
-// The server is killed under load, with what it has acknowledged on its disk, and starts again: no
-// acknowledged write is lost, and none that was said not to have happened has. Without the
-// disk, the same check finds that writes are lost.
+// The server is killed under load and restarts with its acknowledged writes on disk. No acknowledged
+// write is lost, and no write happened whose error says the opposite. Without a disk, the same check
+// detects the lost writes.
 func TestKill(t *testing.T) {
 	t.Run("appendfsync always", func(t *testing.T) {
 		s := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
 		operations, unknown := 0, 0
 		for done, tries := 0, 0; done < *kills; tries++ {
-			require.LessOrEqual(t, tries, 2**kills+5, "killed too late each time")
+			require.LessOrEqual(t, tries, 2**kills+5, "the server was killed too late in every try")
 			result, n, u := killUnderLoad(t, s)
 			require.Equal(t, porcupine.Ok, result)
-			if u > 0 { // or all calls were through by then, which shows nothing
+			if u > 0 { // otherwise all calls had ended before the kill, which proves nothing
 				done++
 			}
 			operations += n
@@ -171,12 +172,12 @@ func TestKill(t *testing.T) {
 	})
 	t.Run("no disk", func(t *testing.T) {
 		s := redistest.Start(t)
-		for range 10 { // few keys may be missing or unread just then
+		for range 10 { // in one try, the history may not read enough lost keys
 			if result, _, _ := killUnderLoad(t, s); result == porcupine.Illegal {
 				return
 			}
 		}
-		t.Fatal("the check does not see that everything was lost")
+		t.Fatal("the check does not detect that all writes were lost")
 	})
 }
 
@@ -211,13 +212,13 @@ func killUnderLoad(t *testing.T, s *redistest.Server) (result porcupine.CheckRes
 	return model.Linearizable(history, time.Minute), len(history), unknown
 }
 
-// How late calls may come back.
+// The limits for the time by which calls may return late.
 const (
 	overrunP99 = 50 * time.Millisecond
 	overrunMax = time.Second
 )
 
-// A call ends when its context does, whatever the server does.
+// A call ends when its context ends, regardless of the server.
 func TestCallsEndWithTheirContexts(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -237,7 +238,7 @@ func TestCallsEndWithTheirContexts(t *testing.T) {
 			_, err := store.Incr(ctx, "n", 1)
 			require.NoError(t, err)
 
-			// More calls than there are places, some before and most after it hangs.
+			// More calls start than the ring has slots, most of the calls after the fault begins.
 			hang := time.AfterFunc(50*time.Millisecond, func() { tt.hang(s, p) })
 			defer hang.Stop()
 			var mu sync.Mutex
@@ -257,7 +258,7 @@ func TestCallsEndWithTheirContexts(t *testing.T) {
 						case 1:
 							c, cancel = context.WithTimeout(ctx, time.Minute)
 							time.AfterFunc(limit, cancel)
-						case 2: // the configured timeout
+						case 2: // no deadline, so Config.Timeout applies
 							c, cancel = context.WithCancel(ctx)
 							limit = 100 * time.Millisecond
 						}
@@ -280,7 +281,7 @@ func TestCallsEndWithTheirContexts(t *testing.T) {
 					}
 				})
 			}
-			machine := contextOverrun(stop) // a moment that stops the process makes all 64 goroutines late
+			machine := contextOverrun(stop) // a pause of the process delays all 64 goroutines
 			wg.Wait()
 			require.Greater(t, len(overruns), 300)
 			slices.Sort(overruns)
@@ -292,8 +293,8 @@ func TestCallsEndWithTheirContexts(t *testing.T) {
 	}
 }
 
-// A server that takes a connection and says nothing has got no command, and it is not the caller
-// whose time is over.
+// A server that accepts a connection and sends nothing receives no command. The error is a timeout of
+// the connection, not the end of the caller's context.
 func TestWriteOnAMuteConnectionIsNotApplied(t *testing.T) {
 	s := redistest.Start(t)
 	p := redistest.StartProxy(t, s.Addr)
@@ -314,13 +315,13 @@ func TestWriteOnAMuteConnectionIsNotApplied(t *testing.T) {
 	assert.Equal(t, "0", s.Do("DBSIZE"))
 }
 
-// A handshake that is answered in pieces holds up no call beyond its deadline.
+// A handshake whose replies arrive in small pieces delays no call beyond its deadline.
 func TestSlowHandshakeDelaysNoCall(t *testing.T) {
 	p := redistest.StartProxy(t, redistest.Start(t).Addr)
 	store := open(t, start(t, redis.Config{URL: p.URL()}), "ns")
 	require.NoError(t, errOf(store.Incr(ctx, "n", 1)))
 	p.HangUp()
-	p.Trickle(16, 60*time.Millisecond) // a handshake takes some 800 ms
+	p.Trickle(16, 60*time.Millisecond) // a handshake takes about 800 ms
 	call := func(limit time.Duration) (late time.Duration, err error) {
 		c, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
@@ -333,34 +334,34 @@ func TestSlowHandshakeDelaysNoCall(t *testing.T) {
 		_, err := call(10 * time.Second)
 		patient <- err
 	}()
-	time.Sleep(200 * time.Millisecond) // until some pieces have come
+	time.Sleep(200 * time.Millisecond) // until some pieces have arrived
 	late, err := call(20 * time.Millisecond)
 	assert.ErrorIs(t, err, context.DeadlineExceeded)
 	assert.LessOrEqual(t, late, 100*time.Millisecond)
 	assert.NoError(t, <-patient)
 }
 
-// A server that is slow for long, and alive: what was given up on keeps its place in the client's queue until it
-// is answered, and no call waits for such a place beyond its deadline.
+// The server is alive but slow for a long time. An abandoned call holds its ring slot until its reply
+// arrives. No call waits for such a slot beyond its deadline.
 func TestAbandonedCallsInTheRingDelayNoCall(t *testing.T) {
 	t.Parallel()
 	p := redistest.StartProxy(t, redistest.Start(t).Addr)
 	store := open(t, start(t, redis.Config{URL: p.URL(), Pipeline: 256}), "ns")
 	require.NoError(t, errOf(store.Incr(ctx, "warm", 1)))
-	p.Trickle(14, 100*time.Millisecond) // ten answers a second
+	p.Trickle(14, 100*time.Millisecond) // ten replies per second
 	stop := time.Now().Add(10 * time.Second)
 	var (
 		mu        sync.Mutex
 		late      time.Duration
-		bare      time.Duration // by how much at most a goroutine was late that waited for the same contexts alone
+		bare      time.Duration // the longest delay of a goroutine that only waited for the same contexts
 		wg        sync.WaitGroup
-		givenUpOn atomic.Int64
+		abandoned atomic.Int64
 	)
 	for g := range 300 {
 		wg.Go(func() {
 			for time.Now().Before(stop) {
 				limit := 30 * time.Millisecond
-				if g < 100 { // whose answers have the others call directly
+				if g < 100 { // the replies to these calls make the other calls direct
 					limit = 20 * time.Second
 				}
 				c, cancel := context.WithTimeout(ctx, limit)
@@ -371,7 +372,7 @@ func TestAbandonedCallsInTheRingDelayNoCall(t *testing.T) {
 					bare = max(bare, time.Since(begin)-limit)
 				})
 				if _, err := store.Incr(c, fmt.Sprint(g), 1); err != nil {
-					givenUpOn.Add(1)
+					abandoned.Add(1)
 				}
 				mu.Lock()
 				late = max(late, time.Since(begin)-limit)
@@ -384,27 +385,27 @@ func TestAbandonedCallsInTheRingDelayNoCall(t *testing.T) {
 	time.Sleep(time.Until(stop))
 	p.Trickle(64<<10, 0)
 	wg.Wait()
-	assert.Greater(t, givenUpOn.Load(), int64(1000), "or the test shows nothing")
+	assert.Greater(t, abandoned.Load(), int64(1000), "otherwise the test proves nothing")
 	assert.LessOrEqual(t, late, 100*time.Millisecond+bare)
 	t.Logf("at most %v late, a bare context %v", late, bare)
 }
 
-// More callers than places in the pipeline, and a server that answers them one by one: each call
-// still ends when its context does, and says what became of it.
+// There are more callers than slots in the pipeline, and the server sends one reply at a time. Each call
+// still ends when its context ends, and its error reports the true outcome.
 func TestFullPipelineDelaysNoCall(t *testing.T) {
-	const pipeline, callers, answer = 256, 1000, 14 // bytes
+	const pipeline, callers, replySize = 256, 1000, 14 // replySize in bytes
 	s := redistest.Start(t)
 	p := redistest.StartProxy(t, s.Addr)
 	store := open(t, start(t, redis.Config{URL: p.URL(), Pipeline: pipeline}), "ns")
 	_, err := store.Incr(ctx, "warm", 1)
 	require.NoError(t, err)
-	p.Trickle(answer, 2*time.Millisecond)
+	p.Trickle(replySize, 2*time.Millisecond)
 	type call struct {
 		key   string
 		err   error
 		early bool
 		late  time.Duration
-		bare  time.Duration // how late a goroutine was that waited for the same context alone
+		bare  time.Duration // the delay of a goroutine that only waited for the same context
 	}
 	var calls [callers][]call
 	stop := time.Now().Add(3 * time.Second)
@@ -413,7 +414,7 @@ func TestFullPipelineDelaysNoCall(t *testing.T) {
 		wg.Go(func() {
 			for i := 0; time.Now().Before(stop); i++ {
 				limit := time.Duration(20+rand.IntN(80)) * time.Millisecond
-				if g%2 == 0 { // patient ones, so that there are answers
+				if g%2 == 0 { // these calls wait long enough for a reply
 					limit += 2 * time.Second
 				}
 				c, cancel := context.WithTimeout(ctx, limit)
@@ -459,14 +460,15 @@ func TestFullPipelineDelaysNoCall(t *testing.T) {
 	at := len(overruns) * 99 / 100
 	t.Logf("%d calls acknowledged, %d of unknown outcome, %d surely not applied; late by p50 %v, p99 %v, at most %v; bare contexts by p99 %v, at most %v",
 		acked, unknown, refused, overruns[len(overruns)/2], overruns[at], slices.Max(overruns), bare[at], slices.Max(bare))
-	assert.Greater(t, acked, 100, "or the test shows nothing")
-	assert.Greater(t, unknown, 100, "or the test shows nothing")
-	assert.NotZero(t, refused, "or the test shows nothing")
+	assert.Greater(t, acked, 100, "otherwise the test proves nothing")
+	assert.Greater(t, unknown, 100, "otherwise the test proves nothing")
+	assert.NotZero(t, refused, "otherwise the test proves nothing")
 	assert.LessOrEqual(t, overruns[at], overrunP99+slices.Max(bare))
 	assert.LessOrEqual(t, slices.Max(overruns), overrunMax)
 }
 
-// ownOverrun is how late contexts are by themselves, at most, while the machine does all this.
+// contextOverrun returns the longest delay of contexts without calls, which the load on the machine
+// causes.
 func contextOverrun(until time.Time) (most time.Duration) {
 	for time.Now().Before(until) {
 		begin := time.Now()
@@ -478,15 +480,15 @@ func contextOverrun(until time.Time) (most time.Duration) {
 	return most
 }
 
-// The server goes and comes back: meanwhile calls fail soon, surely without effect, and then it
-// goes on by itself.
+// While the server is down, calls fail soon and surely without effect. After a restart, the store
+// recovers by itself.
 func TestCallsFailFastWhileTheServerIsDown(t *testing.T) {
 	s := redistest.Start(t)
 	store := open(t, start(t, redis.Config{URL: s.URL()}), "ns")
 	require.NoError(t, store.Set(ctx, "k", 1))
 	s.Kill()
 	var err error
-	for range 3 { // the first may still be on its way when the connection breaks
+	for range 3 { // the first call may still be in flight when the connection breaks
 		begin := time.Now()
 		err = store.Set(ctx, "k", 2)
 		require.ErrorIs(t, err, adaptor.ErrStoreOperationFailed)
@@ -499,11 +501,11 @@ func TestCallsFailFastWhileTheServerIsDown(t *testing.T) {
 	assert.Equal(t, "3", s.Do("GET", "ns:k"))
 }
 
-// A server that refuses has changed nothing, and says why.
+// A refused write changes nothing, and its error names the reason.
 func TestRefusedWriteChangesNothing(t *testing.T) {
 	for _, tt := range []struct {
 		code   string
-		reads  bool // reads are refused as well
+		reads  bool // the server also refuses reads
 		refuse func(t *testing.T, s *redistest.Server)
 	}{
 		{"OOM", false, func(_ *testing.T, s *redistest.Server) { s.Do("CONFIG", "SET", "maxmemory", "1") }},
@@ -517,7 +519,7 @@ func TestRefusedWriteChangesNothing(t *testing.T) {
 			s.Do("ACL", "SETUSER", "default", "-@all", "+get", "+ping", "+acl")
 		}},
 		{"BUSY", true, func(t *testing.T, s *redistest.Server) {
-			s.Do("CONFIG", "SET", "lua-time-limit", "1") // which Redis 7 calls busy-reply-threshold, too
+			s.Do("CONFIG", "SET", "lua-time-limit", "1") // the old name of busy-reply-threshold in Redis 7
 			done := make(chan struct{})
 			go func() {
 				defer close(done)

@@ -32,8 +32,8 @@ func TestStartAndStop(t *testing.T) {
 		assert.False(t, adaptor.OutcomeUnknown(err))
 
 		require.NoError(t, kv.Start(ctx))
-		require.NoError(t, kv.Start(ctx), "twice is once")
-		require.NoError(t, store.Set(ctx, "k", 1), "opened before")
+		require.NoError(t, kv.Start(ctx), "a second Start has no effect")
+		require.NoError(t, store.Set(ctx, "k", 1), "the store was opened before Start")
 		require.NoError(t, kv.Stop(ctx))
 		require.NoError(t, kv.Stop(ctx))
 	}
@@ -75,7 +75,7 @@ func TestConcurrentStartAndStop(t *testing.T) {
 	assert.Zero(t, s.Clients())
 }
 
-// What is on its way when Stop begins is answered.
+// A call in flight when Stop begins receives its reply.
 func TestStopWaitsForCallsInFlight(t *testing.T) {
 	s := redistest.Start(t)
 	p := redistest.StartProxy(t, s.Addr)
@@ -91,7 +91,7 @@ func TestStopWaitsForCallsInFlight(t *testing.T) {
 	assert.NoError(t, <-got)
 }
 
-// However long they take, as long as they may, and on a Cluster too.
+// Stop also waits for calls that take long, on one server and on a Cluster.
 func TestStopWaitsForSlowCalls(t *testing.T) {
 	t.Parallel()
 	stop := func(t *testing.T, url string, server func() *redistest.Server, pause time.Duration) {
@@ -103,9 +103,9 @@ func TestStopWaitsForSlowCalls(t *testing.T) {
 		server().Do("CLIENT", "PAUSE", fmt.Sprint(pause.Milliseconds()), "ALL")
 		got := make(chan error, 3)
 		go func() { got <- store.Set(ctx, "k", 1) }()
-		go func() { got <- store.SetMany(ctx, []adaptor.Entry{{Key: "k", Value: 1}}) }() // it has a goroutine of its own
+		go func() { got <- store.SetMany(ctx, []adaptor.Entry{{Key: "k", Value: 1}}) }() // a batch is always a detached call
 		go func() { got <- errOf(store.Has(ctx, "k")) }()
-		time.Sleep(50 * time.Millisecond) // for them to be sent, of which a server that pauses says nothing
+		time.Sleep(50 * time.Millisecond) // until the calls are sent, which a paused server cannot report
 		require.NoError(t, kv.Stop(ctx))
 		for range cap(got) {
 			assert.NoError(t, <-got)
@@ -121,7 +121,7 @@ func TestStopWaitsForSlowCalls(t *testing.T) {
 	})
 }
 
-// A Stop that has no time stops all the same.
+// Stop stops the RedisKV even if its context has already ended.
 func TestStopWithEndedContextStops(t *testing.T) {
 	s := redistest.Start(t)
 	ended, cancel := context.WithCancel(ctx)
@@ -137,7 +137,7 @@ func TestStopWithEndedContextStops(t *testing.T) {
 	}
 }
 
-// Nor does a Start that takes long outlast it.
+// Stop with an ended context also makes a running Start fail, so the RedisKV does not start later.
 func TestStopWithEndedContextEndsARunningStart(t *testing.T) {
 	s := redistest.Start(t)
 	p := redistest.StartProxy(t, s.Addr)
@@ -147,7 +147,7 @@ func TestStopWithEndedContextEndsARunningStart(t *testing.T) {
 	store := open(t, kv, "ns")
 	started := make(chan error)
 	go func() { started <- kv.Start(ctx) }()
-	require.Eventually(t, func() bool { return s.Clients() > 0 }, 5*time.Second, time.Millisecond) // Start waits for an answer
+	require.Eventually(t, func() bool { return s.Clients() > 0 }, 5*time.Second, time.Millisecond) // Start is waiting for a reply
 	ended, cancel := context.WithCancel(ctx)
 	cancel()
 	require.ErrorIs(t, kv.Stop(ended), context.Canceled)
@@ -196,7 +196,7 @@ func TestStartErrorsNameAddressAndCause(t *testing.T) {
 	assert.Zero(t, primary.Clients())
 }
 
-// Start gives up when its context ends, whatever the server does.
+// Start returns when its context ends, regardless of the server.
 func TestStartReturnsWhenItsContextEnds(t *testing.T) {
 	p := redistest.StartProxy(t, redistest.Start(t).Addr)
 	p.Set(redistest.Mute)
@@ -211,7 +211,8 @@ func TestStartReturnsWhenItsContextEnds(t *testing.T) {
 	assert.Less(t, time.Since(begin), 500*time.Millisecond)
 }
 
-// Stop gives up when its context ends; all ends all the same.
+// Stop returns when its context ends. The calls in flight and the connections then end, too soon for a
+// reply.
 func TestStopReturnsWhenItsContextEnds(t *testing.T) {
 	s := redistest.Start(t)
 	p := redistest.StartProxy(t, s.Addr)
@@ -240,11 +241,11 @@ func TestNewFromClient(t *testing.T) {
 	kv, err := redis.NewFromClient(client, redis.Config{})
 	require.NoError(t, err)
 	store := open(t, kv, "ns")
-	require.NoError(t, store.Set(ctx, "k", 1), "it serves at once")
+	require.NoError(t, store.Set(ctx, "k", 1), "the store works without Start")
 	require.NoError(t, kv.Start(ctx))
 	require.NoError(t, kv.Stop(ctx))
 	assert.ErrorContains(t, store.Set(ctx, "k", 2), "was stopped")
-	require.NoError(t, client.Do(ctx, client.B().Ping().Build()).Error(), "the client is not ours to close")
+	require.NoError(t, client.Do(ctx, client.B().Ping().Build()).Error(), "Stop does not close the caller's client")
 	require.NoError(t, kv.Start(ctx))
 	require.NoError(t, store.Set(ctx, "k", 3))
 	require.NoError(t, kv.Stop(ctx))
@@ -253,7 +254,7 @@ func TestNewFromClient(t *testing.T) {
 	assert.EqualError(t, err, "redis: NewFromClient needs a client, got nil")
 }
 
-// impatient is a client with a hook of the user's, which gives each command less time than the store does.
+// timeoutHook is a client with a user's hook that gives each command less time than the store does.
 type timeoutHook struct{ rueidis.Client }
 
 func (c timeoutHook) Do(ctx context.Context, cmd rueidis.Completed) rueidis.RedisResult {
@@ -262,7 +263,7 @@ func (c timeoutHook) Do(ctx context.Context, cmd rueidis.Completed) rueidis.Redi
 	return c.Client.Do(ctx, cmd)
 }
 
-// The end of a context that we have not made says nothing of what has been sent.
+// If a hook's own context ends, the command may have been sent, so the outcome is unknown.
 func TestTimeoutOfACallersClientIsOutcomeUnknown(t *testing.T) {
 	s := redistest.Start(t)
 	p := redistest.StartProxy(t, s.Addr)
@@ -280,7 +281,7 @@ func TestTimeoutOfACallersClientIsOutcomeUnknown(t *testing.T) {
 	require.Eventually(t, func() bool { return s.Do("GET", "ns:n") == "2" }, 5*time.Second, time.Millisecond)
 }
 
-// wrapped is a client with a hook of the user's, which gives each command a context of its own.
+// contextHook is a client with a user's hook that replaces the context of each command.
 type contextHook struct{ rueidis.Client }
 
 func (c contextHook) Do(ctx context.Context, cmd rueidis.Completed) rueidis.RedisResult {
@@ -295,7 +296,7 @@ func (c contextHook) DoMulti(ctx context.Context, cmds ...rueidis.Completed) []r
 	return c.Client.DoMulti(ctx, cmds...)
 }
 
-// Such a client does not ask our context before it sends: whatever its calls do, it may have happened.
+// Such a client does not check the store's context before it sends. Every failed write may have happened.
 func TestReplacedContextOfACallersClientIsOutcomeUnknown(t *testing.T) {
 	s := redistest.Start(t)
 	p := redistest.StartProxy(t, s.Addr)
@@ -325,7 +326,7 @@ func TestReplacedContextOfACallersClientIsOutcomeUnknown(t *testing.T) {
 	}
 }
 
-// While a handed client can't connect, only the calls that find that out may be late.
+// While a caller's client cannot connect, only the first calls may return late.
 func TestCallsOfACallersClientEndWhileItReconnects(t *testing.T) {
 	p := redistest.StartProxy(t, redistest.Start(t).Addr)
 	client, err := rueidis.NewClient(rueidis.ClientOption{

@@ -17,13 +17,13 @@ import (
 	"github.com/zelt-go/kv/internal/redistest"
 )
 
-// A listing is a goroutine that lists keys which nobody writes, again and again.
+// A listLoad repeatedly lists keys that do not change.
 type listLoad struct {
 	stop   context.CancelFunc
 	wg     sync.WaitGroup
 	whole  int
 	errors map[string]int
-	wrong  []string // lists that ended without an error, and were not whole
+	wrong  []string // lists that ended without an error but were incomplete or had duplicates
 }
 
 func startListLoad(t *testing.T, parent *adaptor.AtomicKVStore, servers []*redistest.Server) *listLoad {
@@ -33,10 +33,10 @@ func startListLoad(t *testing.T, parent *adaptor.AtomicKVStore, servers []*redis
 	require.NoError(t, err)
 	_, entries := entries(n)
 	for i := range 20 {
-		entries[i].Key = fmt.Sprint("{slot}", i) // in the slot that moves
+		entries[i].Key = fmt.Sprint("{slot}", i) // in the moving slot
 	}
 	require.NoError(t, store.SetMany(ctx, entries))
-	require.Eventually(t, func() bool { // each replica has the keys: WAIT tells that only to whoever wrote them
+	require.Eventually(t, func() bool { // each replica has the keys; WAIT works only on the connection of the writer
 		primaries, replicas, keys, copies := 0, 0, 0, 0
 		for _, s := range servers {
 			size, _ := strconv.Atoi(s.Do("DBSIZE"))
@@ -73,13 +73,13 @@ func startListLoad(t *testing.T, parent *adaptor.AtomicKVStore, servers []*redis
 			default:
 				l.whole++
 			}
-			time.Sleep(10 * time.Millisecond) // for the other load
+			time.Sleep(10 * time.Millisecond) // to leave time for the other load
 		}
 	})
 	return l
 }
 
-// end stops the listing: each list was whole, or ended with an error.
+// end stops the load and checks that each list was complete or ended with an error.
 func (l *listLoad) end(t *testing.T) {
 	t.Helper()
 	l.stop()
@@ -108,8 +108,8 @@ func countKeys(store *adaptor.AtomicKVStore) (n int, failed error) {
 	return n, failed
 }
 
-// A primary that comes back without its data answers SCAN before it serves its slots again: what it
-// leaves out then makes no list whole.
+// A primary that restarts without its data replies to SCAN before it serves its slots. During this time,
+// Keys must not end without an error.
 func TestKeysFailsUntilARestartedPrimaryServes(t *testing.T) {
 	c := redistest.StartCluster(t)
 	store := open(t, start(t, redis.Config{URL: c.URL()}), "ns")
@@ -120,7 +120,7 @@ func TestKeysFailsUntilARestartedPrimaryServes(t *testing.T) {
 	s.Kill()
 	s.Restart()
 	serves := func() bool { return strings.Contains(s.Do("CLUSTER", "INFO"), "cluster_state:ok") }
-	require.False(t, serves(), "or the test shows nothing")
+	require.False(t, serves(), "otherwise the test proves nothing")
 	tries := 0
 	for begin := time.Now(); !serves() && time.Since(begin) < 10*time.Second; tries++ {
 		if seen, err := countKeys(store); err == nil && !serves() {
@@ -130,7 +130,7 @@ func TestKeysFailsUntilARestartedPrimaryServes(t *testing.T) {
 	t.Logf("%d tries", tries)
 }
 
-// While a slot moves, a key may be on its way from a server that is listed later to one that was listed before.
+// While a slot moves, a key may move from an unscanned server to a scanned server, so a scan would miss it.
 func TestKeysAndClearFailWhileASlotMoves(t *testing.T) {
 	c := redistest.StartCluster(t)
 	store := open(t, start(t, redis.Config{URL: c.URL()}), "ns")
@@ -155,10 +155,10 @@ func TestKeysAndClearFailWhileASlotMoves(t *testing.T) {
 	assert.Equal(t, 1, keys)
 }
 
-// A node that no other one has met does not know its own host.
+// A node of a Cluster without other nodes does not know its own host.
 func TestKeysOnAOneNodeCluster(t *testing.T) {
 	s := redistest.Start(t, "--cluster-enabled", "yes")
-	all := []string{"CLUSTER", "ADDSLOTS"} // Redis 6.2 knows no range of them
+	all := []string{"CLUSTER", "ADDSLOTS"} // Redis 6.2 does not support ADDSLOTSRANGE
 	for slot := range 16384 {
 		all = append(all, fmt.Sprint(slot))
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/zelt-go/kv/internal/redistest"
 )
 
-// Each process loads a cold key once, and all get a value that was loaded.
+// Each process loads a missing key at most once, and all callers receive a loaded value.
 func TestOneLoadPerProcess(t *testing.T) {
 	onEach(t, func(t *testing.T, s *redistest.Server) {
 		const processes = 2
@@ -49,8 +49,8 @@ func TestOneLoadPerProcess(t *testing.T) {
 	})
 }
 
-// The source is changed, and then the key deleted, while two processes load: what was there before is never
-// stored, and nobody gets it who asks after that.
+// While two processes load a key, the source changes and the key is deleted. The old value is never
+// stored, and no later call returns it.
 func TestDelDuringALoadWins(t *testing.T) {
 	onEach(t, func(t *testing.T, s *redistest.Server) {
 		stores := []*adaptor.AtomicKVStore{
@@ -70,7 +70,7 @@ func TestDelDuringALoadWins(t *testing.T) {
 					return adaptor.Loaded[int64]{Value: version}, nil
 				})
 				assert.NoError(t, err)
-				assert.GreaterOrEqual(t, value, least, "what was deleted came back")
+				assert.GreaterOrEqual(t, value, least, "a call returned a value that was deleted before the call")
 			}
 			var wg sync.WaitGroup
 			for i := range 6 {
@@ -94,14 +94,15 @@ func TestDelDuringALoadWins(t *testing.T) {
 			require.NoError(t, err)
 			if found {
 				stored++
-				require.EqualValues(t, 3, value, "what was deleted is stored")
+				require.EqualValues(t, 3, value, "the store holds a deleted value")
 			}
 		}
-		assert.Greater(t, stored, 20, "or the test shows little")
+		assert.Greater(t, stored, 20, "otherwise the test proves little")
 	})
 }
 
-// A server that refuses to store, or does not answer, costs a load and never an old value.
+// If the server refuses to store the value, GetOrLoad returns the loaded value. If the server does not
+// reply, GetOrLoad returns an error and does not load.
 func TestGetOrLoadWhileTheServerRefusesOrIsSilent(t *testing.T) {
 	s := redistest.Start(t)
 	p := redistest.StartProxy(t, s.Addr)
@@ -120,7 +121,7 @@ func TestGetOrLoadWhileTheServerRefusesOrIsSilent(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, 7, value)
 	}
-	assert.Equal(t, 2, loads, "nothing was stored")
+	assert.Equal(t, 2, loads, "the server stored no value, so each call loads")
 	s.Do("CONFIG", "SET", "maxmemory", "0")
 	value, err := get("full")
 	require.NoError(t, err)
@@ -130,5 +131,5 @@ func TestGetOrLoadWhileTheServerRefusesOrIsSilent(t *testing.T) {
 	p.Set(redistest.Swallow)
 	_, err = get("silent")
 	require.ErrorIs(t, err, adaptor.ErrStoreOperationFailed)
-	assert.Equal(t, 3, loads, "whoever can't read does not load")
+	assert.Equal(t, 3, loads, "a caller that cannot read does not load")
 }

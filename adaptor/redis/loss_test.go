@@ -15,8 +15,8 @@ import (
 	"github.com/zelt-go/kv/internal/redistest"
 )
 
-// What a failover may cost: the loss window of a server that does not wait for its replicas, and how
-// min-replicas-to-write closes it. This is no bug of ours: it is what doc.go warns of.
+// A failover loses the writes that the replicas have not received, and min-replicas-to-write limits this
+// loss. The test reproduces the warning in doc.go. The loss is a property of Redis, not of the package.
 func TestLossWindowOfAFailover(t *testing.T) {
 	type topology struct {
 		url      string
@@ -41,14 +41,15 @@ func TestLossWindowOfAFailover(t *testing.T) {
 			return topology{}
 		},
 	} {
-		// isolate cuts the primary off from its replicas, which hear nothing any more.
+		// isolate cuts the primary off from its replicas, which then receive no writes.
 		isolate := func(top topology) {
 			for _, s := range top.replicas {
 				s.Freeze()
 			}
 			top.primary.Do("CLIENT", "KILL", "TYPE", "replica")
 		}
-		// failOver has a replica take over, and waits until the store works again.
+		// failOver kills the primary, waits for the promotion of a replica, and waits until the store
+		// works again.
 		failOver := func(t *testing.T, top topology, store *adaptor.AtomicKVStore) {
 			top.primary.Kill()
 			for _, s := range top.replicas {
@@ -57,7 +58,7 @@ func TestLossWindowOfAFailover(t *testing.T) {
 			require.Eventually(t, func() bool {
 				return slices.ContainsFunc(top.replicas, (*redistest.Server).IsPrimary)
 			}, 30*time.Second, 10*time.Millisecond)
-			top.primary.Restart() // without its data; the new primary may need a replica
+			top.primary.Restart() // without its data, because the new primary may need a replica
 			require.Eventually(t, func() bool { return store.Set(ctx, "{slot}works", 1) == nil }, 30*time.Second, 10*time.Millisecond)
 		}
 		lost := func(t *testing.T, store *adaptor.AtomicKVStore, acked int) (lost int) {
@@ -86,7 +87,7 @@ func TestLossWindowOfAFailover(t *testing.T) {
 			failOver(t, top, store)
 			granted, err = store.SetNX(ctx, "{slot}lock", "ben", adaptor.WithTTL(time.Hour))
 			require.NoError(t, err)
-			assert.True(t, granted, "the lock is granted twice: if not, this test shows nothing")
+			assert.True(t, granted, "if the lock is not granted twice, the test proves nothing")
 			n := lost(t, store, writes)
 			t.Logf("%d of %d acknowledged writes are lost, and the lock is held by two", n, writes)
 			assert.Equal(t, writes, n)
@@ -96,7 +97,7 @@ func TestLossWindowOfAFailover(t *testing.T) {
 			top := begin(t, "--min-replicas-to-write", "1", "--min-replicas-max-lag", "1")
 			store := open(t, start(t, redis.Config{URL: top.url}), "ns")
 			require.Eventually(t, func() bool { return store.Set(ctx, "{slot}works", 1) == nil }, 10*time.Second, 10*time.Millisecond)
-			for _, s := range top.replicas { // without a word: the primary has to notice
+			for _, s := range top.replicas { // without closing connections, so the primary must notice
 				s.Freeze()
 			}
 			begun, acked := time.Now(), 0
@@ -105,7 +106,7 @@ func TestLossWindowOfAFailover(t *testing.T) {
 				err = store.Set(ctx, fmt.Sprint("{slot}", acked), acked)
 				time.Sleep(10 * time.Millisecond)
 			}
-			acked-- // the last one was refused
+			acked-- // the last write was refused
 			window := time.Since(begun)
 			assert.ErrorContains(t, err, "NOREPLICAS")
 			assert.False(t, adaptor.OutcomeUnknown(err))

@@ -25,7 +25,7 @@ func entries(n int) (keys []string, entries []adaptor.Entry) {
 	return keys, entries
 }
 
-// A thousand keys take one round trip: where each answer takes 50 ms, and all of them would take 50 s.
+// A thousand keys take one round trip. Each reply takes 50 ms, so a thousand round trips would take 50 s.
 func TestManyKeysTakeOneRoundTrip(t *testing.T) {
 	s := redistest.Start(t)
 	p := redistest.StartProxy(t, s.Addr)
@@ -44,7 +44,7 @@ func TestManyKeysTakeOneRoundTrip(t *testing.T) {
 	assert.Equal(t, "0", s.Do("DBSIZE"))
 }
 
-// A list among the keys is an error of its own, as with Get, and no miss, as MGET has it.
+// A list among the keys is an error for its key only, as with Get. MGET would report it as missing.
 func TestGetManyFailsOnlyForTheForeignKey(t *testing.T) {
 	s := redistest.Start(t)
 	store := open(t, start(t, redis.Config{URL: s.URL()}), "ns")
@@ -57,8 +57,8 @@ func TestGetManyFailsOnlyForTheForeignKey(t *testing.T) {
 	assert.EqualError(t, err, `kv: GetMany in namespace "ns": INVALID_VALUE: 1 of 3 keys failed, the first with INVALID_VALUE: the key holds a type other than string (WRONGTYPE)`)
 }
 
-// A batch that gets no answer is of unknown outcome, key by key, and is not sent again; one that
-// finds no connection is surely not applied.
+// If a batch gets no reply, the outcome is unknown for each key, and the batch is not sent again. If
+// there is no connection, the batch is surely not applied.
 func TestBatchWithoutReplyIsOutcomeUnknown(t *testing.T) {
 	s := redistest.Start(t)
 	p := redistest.StartProxy(t, s.Addr)
@@ -84,9 +84,9 @@ func TestBatchWithoutReplyIsOutcomeUnknown(t *testing.T) {
 
 	p.Set(redistest.Pass)
 
-	store = open(t, start(t, redis.Config{URL: s.URL()}), "ns") // a connection that is refused, not closed
+	store = open(t, start(t, redis.Config{URL: s.URL()}), "ns") // without the proxy, so that the connection is refused and not closed
 	s.Kill()
-	require.Eventually(t, func() bool { // at first, the connection may not be known to be lost
+	require.Eventually(t, func() bool { // the client may notice the lost connection late
 		err := store.DelMany(short(), keys)
 		return err != nil && !adaptor.OutcomeUnknown(err)
 	}, 10*time.Second, 10*time.Millisecond)
@@ -94,7 +94,7 @@ func TestBatchWithoutReplyIsOutcomeUnknown(t *testing.T) {
 	require.Eventually(t, func() bool { return store.DelMany(ctx, keys) == nil }, 10*time.Second, 10*time.Millisecond)
 }
 
-// On a Cluster a batch goes to all nodes; the keys of one that does not answer fail alone.
+// On a Cluster, a batch goes to all nodes. If one node does not reply, only the keys of this node fail.
 func TestBatchOnAClusterFailsOnlyOnTheSilentNode(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t)
@@ -123,9 +123,9 @@ func TestBatchOnAClusterFailsOnlyOnTheSilentNode(t *testing.T) {
 	assert.False(t, slices.ContainsFunc(results, func(r adaptor.Result[string]) bool { return r.Found }))
 }
 
-var ratio = flag.Float64("ratio", 3, "how many times as long 1,000 Gets must take as a GetMany, at least")
+var ratio = flag.Float64("ratio", 3, "the minimum ratio of the time of 1,000 Gets to the time of one GetMany")
 
-// 1,000 keys by GetMany against 1,000 Gets.
+// A GetMany of 1,000 keys takes a fraction of the time of 1,000 Gets.
 func TestGetManyIsFaster(t *testing.T) {
 	s := redistest.Start(t)
 	store := open(t, start(t, redis.Config{URL: s.URL()}), "ns")
@@ -135,7 +135,7 @@ func TestGetManyIsFaster(t *testing.T) {
 	}
 	require.NoError(t, store.SetMany(ctx, entries))
 	var many, single []time.Duration
-	for range 9 { // in turn
+	for range 9 { // alternating
 		begin := time.Now()
 		_, err := store.GetMany(ctx, keys)
 		require.NoError(t, err)

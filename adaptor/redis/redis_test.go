@@ -29,8 +29,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(leakWaiter{m})
 }
 
-// patient is a test run that has ended when the client's last goroutines have: its Close of a
-// Cluster leaves some that sleep for up to five seconds.
+// leakWaiter runs the tests and waits until the last goroutines of rueidis have ended. After Close of a
+// Cluster client, some goroutines sleep for up to five seconds.
 type leakWaiter struct{ goleak.TestingM }
 
 func (w leakWaiter) Run() (code int) {
@@ -41,7 +41,7 @@ func (w leakWaiter) Run() (code int) {
 	return code
 }
 
-// start returns a started RedisKV, which ends with the test.
+// start returns a started RedisKV and stops it at the end of the test.
 func start(t testing.TB, config redis.Config) *redis.RedisKV {
 	t.Helper()
 	kv, err := redis.New(config)
@@ -87,14 +87,14 @@ func TestConformance(t *testing.T) {
 }
 
 var (
-	histories   = flag.Int("histories", 10, "how many histories TestHistories checks")
-	historySeed = flag.Uint64("history.seed", 0, "the seed of the first history; 0: a new one each time")
+	histories   = flag.Int("histories", 10, "the number of histories that TestHistories checks")
+	historySeed = flag.Uint64("history.seed", 0, "the seed of the first history; 0 means a new seed each time")
 )
 
-// slack is what the server's clock, of milliseconds, rounds away.
+// slack is the tolerance for the server's clock, which has a resolution of one millisecond.
 const slack = 2 * time.Millisecond
 
-// The histories that MemoryKV is checked by.
+// Histories of concurrent operations are linearizable. MemoryKV passes the same test.
 func TestHistories(t *testing.T) {
 	seed := *historySeed
 	if seed == 0 {
@@ -112,7 +112,7 @@ func TestHistories(t *testing.T) {
 	})
 }
 
-// What a namespace is called on the server.
+// The server stores keys and values in the documented, readable form.
 func TestPhysicalKeys(t *testing.T) {
 	s := redistest.Start(t)
 	kv := start(t, redis.Config{URL: s.URL()})
@@ -126,7 +126,7 @@ func TestPhysicalKeys(t *testing.T) {
 	assert.Equal(t, "5", s.Do("GET", "sessions:visits"))
 }
 
-// No operation is more than one command, but for the first after the scripts were flushed.
+// Each operation is one command, except the first use of a script after SCRIPT FLUSH.
 func TestOperationsTakeOneRoundTrip(t *testing.T) {
 	s := redistest.Start(t)
 	store := open(t, start(t, redis.Config{URL: s.URL()}), "ns")
@@ -138,32 +138,32 @@ func TestOperationsTakeOneRoundTrip(t *testing.T) {
 		"Del":    func() error { return store.Del(ctx, "other") },
 		"Expire": func() error { _, err := store.Expire(ctx, "k", time.Hour); return err },
 		"Incr":   func() error { _, err := store.Incr(ctx, "n", 1); return err },
-		"Window": func() error { _, err := store.Incr(ctx, "n", 1, adaptor.WithTTL(time.Hour)); return err },
-		"Left":   func() error { _, _, err := store.IncrTTL(ctx, "n", 1); return err },
+		"Incr with TTL": func() error { _, err := store.Incr(ctx, "n", 1, adaptor.WithTTL(time.Hour)); return err },
+		"IncrTTL":   func() error { _, _, err := store.IncrTTL(ctx, "n", 1); return err },
 		"SetNX":  func() error { _, err := store.SetNX(ctx, "k", 1); return err },
-		"Swap":   func() error { _, err := store.CompareAndSwap(ctx, "k", 1, 1); return err },
-		"Delete": func() error { _, err := store.CompareAndDelete(ctx, "k", 2); return err },
+		"CompareAndSwap":   func() error { _, err := store.CompareAndSwap(ctx, "k", 1, 1); return err },
+		"CompareAndDelete": func() error { _, err := store.CompareAndDelete(ctx, "k", 2); return err },
 		"GetDel": func() error { _, _, err := store.GetDel(ctx, "other"); return err },
-		"GetSet": func() error { _, _, err := store.Swap(ctx, "k", 1, adaptor.WithTTL(time.Hour)); return err },
-		"Keep":   func() error { return errOf(store.Persist(ctx, "k")) },
+		"Swap": func() error { _, _, err := store.Swap(ctx, "k", 1, adaptor.WithTTL(time.Hour)); return err },
+		"Persist":   func() error { return errOf(store.Persist(ctx, "k")) },
 	}
-	evals := func() string { return s.Do("INFO", "commandstats") }
+	commandStats := func() string { return s.Do("INFO", "commandstats") }
 	for name, operation := range operations {
 		s.Do("CONFIG", "RESETSTAT")
 		require.NoError(t, operation(), name)
-		assert.NotContains(t, evals(), "cmdstat_eval:", name)
+		assert.NotContains(t, commandStats(), "cmdstat_eval:", name)
 	}
 	s.Do("SCRIPT", "FLUSH")
-	for _, name := range []string{"Window", "Left", "Swap", "Delete", "Keep"} {
+	for _, name := range []string{"Incr with TTL", "IncrTTL", "CompareAndSwap", "CompareAndDelete", "Persist"} {
 		s.Do("CONFIG", "RESETSTAT")
 		require.NoError(t, operations[name](), name)
-		assert.Contains(t, evals(), "cmdstat_eval:calls=1,", name)
+		assert.Contains(t, commandStats(), "cmdstat_eval:calls=1,", name)
 		require.NoError(t, operations[name](), name)
-		assert.Contains(t, evals(), "cmdstat_eval:calls=1,", name)
+		assert.Contains(t, commandStats(), "cmdstat_eval:calls=1,", name)
 	}
 }
 
-// What another program stores.
+// A key that another program wrote with another type is an ErrInvalidValue and remains unchanged.
 func TestForeignDataIsInvalidValue(t *testing.T) {
 	s := redistest.Start(t)
 	store := open(t, start(t, redis.Config{URL: s.URL()}), "ns")

@@ -16,9 +16,10 @@ import (
 	"github.com/zelt-go/kv/internal/redistest"
 )
 
-var scanned = flag.Int("scanned", 3000, "how many keys TestKeysOfACluster iterates over")
+var scanned = flag.Int("scanned", 3000, "the number of keys that TestKeysOfACluster iterates over")
 
-// On a Cluster of three primaries, while others write: each key exactly once, as it went in.
+// On a Cluster of three primaries, while other callers write, Keys yields each key exactly once and
+// unchanged.
 func TestKeysOfACluster(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t)
@@ -66,8 +67,7 @@ func TestKeysOfACluster(t *testing.T) {
 	t.Logf("%d keys, each once, and %d that came or went", len(want), len(seen)-len(want))
 }
 
-// The server's table of keys shrinks while it is walked, and SCAN then returns keys twice: they come
-// once.
+// The server's hash table shrinks during the scan, so SCAN returns keys twice. Keys yields each key once.
 func TestKeysYieldsEachKeyOnceWhileTheTableShrinks(t *testing.T) {
 	s := redistest.Start(t)
 	store := open(t, start(t, redis.Config{URL: s.URL()}), "ns")
@@ -79,7 +79,7 @@ func TestKeysYieldsEachKeyOnceWhileTheTableShrinks(t *testing.T) {
 		require.NoError(t, err)
 		if seen[key]++; len(seen) == 5000 {
 			s.Do("EVAL", script, "0", "DEL", "0", "399999", "other:", "none")
-			time.Sleep(time.Second) // the server's cron does it, ten times a second
+			time.Sleep(time.Second) // the server's cron resizes the table, ten times per second
 		}
 	}
 	assert.Len(t, seen, 20000)
@@ -88,8 +88,8 @@ func TestKeysYieldsEachKeyOnceWhileTheTableShrinks(t *testing.T) {
 	}
 }
 
-// A connection that is lost in between may lead to another server, to whom the cursor means
-// nothing: that is an error, and never a key too few.
+// After a reconnect during a scan, another server may reply, for which the cursor is invalid. Keys returns
+// an error instead of an incomplete list.
 func TestKeysFailsAfterAReconnect(t *testing.T) {
 	s := redistest.Start(t)
 	p := redistest.StartProxy(t, s.Addr)
@@ -112,7 +112,7 @@ func TestKeysFailsAfterAReconnect(t *testing.T) {
 	assert.ErrorContains(t, last, "start again")
 	assert.Less(t, n, 5000)
 
-	// A context that ends ends it.
+	// Keys also ends when its context ends.
 	ends, cancel := context.WithCancel(ctx)
 	cancel()
 	for _, err := range store.Keys(ends) {
@@ -120,7 +120,8 @@ func TestKeysFailsAfterAReconnect(t *testing.T) {
 	}
 }
 
-// Clear is SCAN and UNLINK, and nothing that reaches further; the rest stays, whatever its type.
+// Clear uses only SCAN and UNLINK. All keys outside the namespace remain, and keys of any type in the
+// namespace are deleted.
 func TestClearUnlinksOnlyItsOwnKeys(t *testing.T) {
 	s := redistest.Start(t)
 	store := open(t, start(t, redis.Config{URL: s.URL()}), "users")
@@ -140,10 +141,10 @@ func TestClearUnlinksOnlyItsOwnKeys(t *testing.T) {
 	assert.Equal(t, "6", s.Do("DBSIZE"))
 	require.NoError(t, store.ClearTree(ctx))
 	assert.Equal(t, "5", s.Do("DBSIZE"))
-	assert.Equal(t, "1", s.Do("EXISTS", "users/%zz:k"), "no namespace has that key")
+	assert.Equal(t, "1", s.Do("EXISTS", "users/%zz:k"), "the key belongs to no namespace")
 }
 
-// The user of an ACL who may do what the package's page lists can do all.
+// A user with the commands that doc.go lists can use all operations.
 func TestDocumentedACLSuffices(t *testing.T) {
 	s := redistest.Start(t)
 	s.Do("ACL", "SETUSER", "app", "on", ">secret", "~*", "-@all", "+get", "+getdel", "+set", "+del", "+exists", "+pexpire", "+persist",

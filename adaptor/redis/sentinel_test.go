@@ -15,7 +15,7 @@ import (
 	"github.com/zelt-go/kv/internal/redistest"
 )
 
-// A fakeSentinel names a primary, and of which epoch that is.
+// A fakeSentinel names a primary and an epoch.
 type fakeSentinel struct {
 	addr  string
 	named atomic.Pointer[namedPrimary]
@@ -47,7 +47,7 @@ func startFakeSentinel(t *testing.T, primary string, epoch int) *fakeSentinel {
 	return f
 }
 
-// name has the Sentinel name a primary from now on; "" makes it answer with errors.
+// setPrimary sets the primary that the Sentinel names. If primary is "", the Sentinel replies with errors.
 func (f *fakeSentinel) setPrimary(primary string, epoch int) {
 	f.named.Store(&namedPrimary{primary, epoch})
 }
@@ -77,25 +77,25 @@ func TestNewestEpochOfTheSentinelsWins(t *testing.T) {
 	}
 	require.Equal(t, "1", who())
 	two.setPrimary(b.Addr, 2)
-	becomes("2") // the later failover counts, though the old primary is well
+	becomes("2") // the later failover decides, although the old primary is healthy
 	stays("2")
 	assert.Zero(t, a.Clients())
 	two.setPrimary("", 0)
-	stays("2") // the one that knows of it has become silent
+	stays("2") // the Sentinel that knows of the failover has become silent
 	two.setPrimary(b.Addr, 2)
 	one.setPrimary(a.Addr, 2)
-	stays("2") // of two names, the one in use
+	stays("2") // with equal epochs, the current primary is kept
 	one.setPrimary(a.Addr, 0)
 	two.setPrimary(a.Addr, 0)
-	becomes("1") // all have forgotten: they were set up anew
+	becomes("1") // all Sentinels were set up again and have lost the epoch
 	two.setPrimary(b.Addr, 3)
 	becomes("2")
 	two.setPrimary("", 0)
 	stays("2")
-	becomes("1") // the one that knew is gone for good
+	becomes("1") // the answer of the silent Sentinel has expired
 }
 
-// A server that was demoted is not read from, even where a Sentinel still names it.
+// The store does not read from a demoted server, even if a Sentinel still names this server.
 func TestReadsNeverReachADemotedPrimary(t *testing.T) {
 	a, b := redistest.Start(t), redistest.Start(t)
 	a.Do("SET", "ns:k", "1")
@@ -117,7 +117,7 @@ func TestReadsNeverReachADemotedPrimary(t *testing.T) {
 	assert.Equal(t, "2", b.Do("GET", "ns:k"))
 }
 
-// The Sentinels have passwords of their own.
+// The credentials for the Sentinels are separate from the credentials for the server.
 func TestSentinelsHaveTheirOwnPassword(t *testing.T) {
 	primary := redistest.Start(t)
 	addr := fakeServer(t, "7.0.0", func(words []string) string {

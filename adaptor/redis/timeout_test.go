@@ -31,9 +31,9 @@ func TestTimeoutContextIsReusedUnlessExpired(t *testing.T) {
 		assert.False(t, expired(first))
 		first.release()
 		time.Sleep(time.Hour)
-		assert.False(t, expired(first), "released in time")
+		assert.False(t, expired(first), "it was released before the timeout")
 
-		second := pool.get(context.Background(), time.Second) // most often the same one
+		second := pool.get(context.Background(), time.Second) // in most runs, the pool returns the first one
 		assert.Nil(t, second.Value(key{}))
 		time.Sleep(time.Second - 1)
 		assert.False(t, expired(second))

@@ -27,7 +27,7 @@ func TestTLS(t *testing.T) {
 	}{
 		{"roots of the system", nil, "TLS: x509: certificate signed by unknown authority"},
 		{"another name", &tls.Config{RootCAs: authority.Roots, ServerName: "example.org"}, "TLS: x509: certificate is not valid for any names, but wanted to match example.org"},
-		{"no certificate of the client", &tls.Config{RootCAs: authority.Roots}, ""}, // the server's reason may be lost with the connection
+		{"no certificate of the client", &tls.Config{RootCAs: authority.Roots}, ""}, // the server's reason may not arrive before the connection closes
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			kv, err := redis.New(redis.Config{URL: url, TLS: tt.config})
@@ -36,7 +36,7 @@ func TestTLS(t *testing.T) {
 		})
 	}
 
-	// A certificate expires while the app runs, and is renewed.
+	// While the app runs, the server's certificate expires and is renewed.
 	store := open(t, start(t, redis.Config{URL: url, TLS: good}), "ns")
 	require.NoError(t, store.Set(ctx, "k", 1))
 	present := func(name string, expires time.Time) {
@@ -62,7 +62,7 @@ func TestTLS(t *testing.T) {
 	assert.EqualError(t, err, "redis: Config.TLS is set, but Config.URL is not a rediss:// URL")
 }
 
-// A user is taken away while the app runs, and comes back.
+// While the app runs, the user of the ACL is deleted and created again.
 func TestStoreRecoversFromARevokedUser(t *testing.T) {
 	s := redistest.Start(t)
 	allow := func() {

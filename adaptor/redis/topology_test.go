@@ -17,7 +17,7 @@ import (
 	"github.com/zelt-go/kv/internal/redistest"
 )
 
-// The suite and the histories, on what production runs.
+// The conformance suite and the histories pass on the topologies of production.
 func TestConformanceOfTopologies(t *testing.T) {
 	for name, begin := range map[string]func(t *testing.T) (config redis.Config, flush func()){
 		"Cluster": func(t *testing.T) (redis.Config, func()) {
@@ -47,7 +47,7 @@ func TestConformanceOfTopologies(t *testing.T) {
 						return start(t, config)
 					},
 					Advance: func(_ testing.TB, d time.Duration) { time.Sleep(d) },
-					Margin:  200 * time.Millisecond, // three suites and ten servers share the machine
+					Margin:  200 * time.Millisecond, // three suites and ten servers share the machine's processors
 				})
 			})
 			t.Run("histories", func(t *testing.T) {

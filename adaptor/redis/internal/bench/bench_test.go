@@ -1,8 +1,9 @@
-// Package bench measures the stores on a Redis server beside what else one could use: the
-// client below them, go-redis, and redis-benchmark, which is written in C. All send the same
-// commands to the same server, in turn, and the calls in Go have the same limit of time. The stores are
-// measured twice: with contexts that the callers give that limit, as they have to with the others,
-// and with contexts without an end, where it is the stores' own.
+// Package bench compares the stores on a Redis server with three alternatives: rueidis, which the
+// stores use, go-redis, and redis-benchmark, which is written in C.
+//
+// All contenders send the same commands to the same server, one contender at a time. All calls in Go
+// have the same timeout. The stores are measured twice: with contexts that have this timeout, which the
+// other clients need, and with contexts without a deadline, for which the stores apply their own timeout.
 package bench
 
 import (
@@ -32,15 +33,15 @@ import (
 )
 
 var (
-	rounds = flag.Int("rounds", 0, "how many rounds to measure; 0: one short one that compares nothing")
-	only   = flag.String("works", "", "measure the works that this pattern matches; empty: all")
-	span   = flag.Duration("span", 500*time.Millisecond, "how long to measure each")
+	rounds          = flag.Int("rounds", 0, "the number of rounds to measure; 0 means one short round without a verdict")
+	workloadPattern = flag.String("works", "", "a regular expression; only matching workloads are measured; empty means all")
+	span            = flag.Duration("span", 500*time.Millisecond, "the duration of each measurement")
 )
 
 const (
 	keys    = 1000
 	ttl     = time.Hour
-	timeout = 2 * time.Second // of a call, which the stores have by default
+	timeout = 2 * time.Second // of a call; the default of the stores
 )
 
 var (
@@ -50,8 +51,8 @@ var (
 	ms         = strconv.FormatInt(ttl.Milliseconds(), 10)
 )
 
-// A work is one command, done by each contender.
-type work struct {
+// A workload is one operation, as each contender performs it.
+type workload struct {
 	name    string
 	command []string // for redis-benchmark
 	ours    func(ctx context.Context, s *adaptor.AtomicKVStore, key string) error
@@ -59,7 +60,7 @@ type work struct {
 	goredis func(ctx context.Context, c *goredis.Client, key string) error
 }
 
-var works = []work{
+var workloads = []workload{
 	{
 		"GET", []string{"GET", "bench:key"},
 		func(ctx context.Context, s *adaptor.AtomicKVStore, key string) error {
@@ -129,12 +130,12 @@ var works = []work{
 	},
 }
 
-// The bars: how ours compares, at least.
+// The bars are the smallest permitted ratios of the throughput of the stores to another contender's.
 const (
 	atLeastRueidis = 0.9
 
-	// From 16 goroutines. redis-benchmark has no limit of time, so what a context of Go costs its caller is
-	// no part of the comparison.
+	// This bar applies from 16 goroutines, and only to contexts without a deadline. redis-benchmark has no
+	// timeout, so the cost of a caller's context is not part of the comparison.
 	atLeastBenchmark = 1.0
 )
 
@@ -146,17 +147,17 @@ func TestThroughput(t *testing.T) {
 	t.Cleanup(func() { _ = kv.Stop(background) })
 	store, err := kv.Namespace("bench")
 	require.NoError(t, err)
-	bare, err := rueidis.NewClient(rueidis.ClientOption{
+	rueidisClient, err := rueidis.NewClient(rueidis.ClientOption{
 		InitAddress: []string{server.Addr}, ForceSingleClient: true, DisableRetry: true, DisableCache: true,
 		ReadBufferEachConn: 64 << 10, WriteBufferEachConn: 64 << 10,
-		// Without it, the client spares two goroutines as long as no two calls ever met, but closes the
-		// connection when one is late, and does not look whether a call was canceled.
+		// Without this option, rueidis saves two goroutines until two calls are in flight together. But it
+		// then closes the connection when a call is late, and it ignores the cancellation of a call.
 		AlwaysPipelining: true,
 	})
 	require.NoError(t, err)
-	t.Cleanup(bare.Close)
-	other := goredis.NewClient(&goredis.Options{Addr: server.Addr, MaxRetries: -1, PoolSize: 128})
-	t.Cleanup(func() { _ = other.Close() })
+	t.Cleanup(rueidisClient.Close)
+	goredisClient := goredis.NewClient(&goredis.Options{Addr: server.Addr, MaxRetries: -1, PoolSize: 128})
+	t.Cleanup(func() { _ = goredisClient.Close() })
 
 	for i := range keys {
 		require.NoError(t, store.Set(background, key(i), raw))
@@ -166,15 +167,15 @@ func TestThroughput(t *testing.T) {
 	if *rounds == 0 {
 		*span = 20 * time.Millisecond
 	}
-	fmt.Printf("%s, %d processors, redis-server %s, median of %d rounds, thousands of operations a second\n\n", runtime.Version(), runtime.GOMAXPROCS(0), version(server), n)
-	fmt.Println("| work | goroutines | limit | ours | rueidis | go-redis | redis-benchmark -P 1 | ours / rueidis (min–max) | ours / go-redis | ours / redis-benchmark (min–max) |  |")
+	fmt.Printf("%s, %d processors, redis-server %s, median of %d rounds, thousands of operations per second\n\n", runtime.Version(), runtime.GOMAXPROCS(0), version(server), n)
+	fmt.Println("| workload | goroutines | timeout | ours | rueidis | go-redis | redis-benchmark -P 1 | ours / rueidis (min–max) | ours / go-redis | ours / redis-benchmark (min–max) |  |")
 	fmt.Println("|---|---|---|---|---|---|---|---|---|---|---|")
-	for _, w := range works {
-		if !regexp.MustCompile(*only).MatchString(w.name) {
+	for _, w := range workloads {
+		if !regexp.MustCompile(*workloadPattern).MatchString(w.name) {
 			continue
 		}
 		for _, goroutines := range []int{1, 16, 128} {
-			limited := func(do func(ctx context.Context, key string) error) func() float64 {
+			withTimeout := func(do func(ctx context.Context, key string) error) func() float64 {
 				return func() float64 {
 					return rate(t, goroutines, func(key string) error {
 						ctx, cancel := context.WithTimeout(background, timeout)
@@ -183,34 +184,34 @@ func TestThroughput(t *testing.T) {
 					})
 				}
 			}
-			measure := []func() float64{
-				limited(func(ctx context.Context, key string) error { return w.ours(ctx, store, key) }),
+			measurements := []func() float64{
+				withTimeout(func(ctx context.Context, key string) error { return w.ours(ctx, store, key) }),
 				func() float64 {
 					return rate(t, goroutines, func(key string) error { return w.ours(background, store, key) })
 				},
-				limited(func(ctx context.Context, key string) error { return w.rueidis(ctx, bare, key) }),
-				limited(func(ctx context.Context, key string) error { return w.goredis(ctx, other, key) }),
-				func() float64 { return benchmark(t, server, goroutines, w.command) },
+				withTimeout(func(ctx context.Context, key string) error { return w.rueidis(ctx, rueidisClient, key) }),
+				withTimeout(func(ctx context.Context, key string) error { return w.goredis(ctx, goredisClient, key) }),
+				func() float64 { return redisBenchmark(t, server, goroutines, w.command) },
 			}
-			rates := make([][]float64, len(measure))
+			rates := make([][]float64, len(measurements))
 			for round := range n {
-				for i := range measure {
-					i = (i + round) % len(measure)
-					rates[i] = append(rates[i], measure[i]())
+				for i := range measurements {
+					i = (i + round) % len(measurements)
+					rates[i] = append(rates[i], measurements[i]())
 				}
 			}
-			for i, limit := range []string{"the caller's", "the store's"} {
-				ours, likeBenchmark := rates[i], i == 1 && goroutines >= 16
+			for i, timeoutOwner := range []string{"the caller's", "the store's"} {
+				ours, comparable := rates[i], i == 1 && goroutines >= 16
 				toRueidis, toGoRedis, toBenchmark := ratios(ours, rates[2]), ratios(ours, rates[3]), ratios(ours, rates[4])
 				verdict := "pass"
-				if median(toRueidis) < atLeastRueidis || likeBenchmark && median(toBenchmark) < atLeastBenchmark {
+				if median(toRueidis) < atLeastRueidis || comparable && median(toBenchmark) < atLeastBenchmark {
 					verdict = "**FAIL**"
 				}
-				fmt.Printf("| %s | %d | %s | %.1f | %.1f | %.1f | %.1f | %s | %.2f× | %s | %s |\n", w.name, goroutines, limit,
+				fmt.Printf("| %s | %d | %s | %.1f | %.1f | %.1f | %.1f | %s | %.2f× | %s | %s |\n", w.name, goroutines, timeoutOwner,
 					median(ours)/1000, median(rates[2])/1000, median(rates[3])/1000, median(rates[4])/1000,
 					spread(toRueidis), median(toGoRedis), spread(toBenchmark), verdict)
 				if *rounds > 0 && verdict != "pass" {
-					t.Errorf("%s at %d goroutines with %s limit misses its bar", w.name, goroutines, limit)
+					t.Errorf("%s at %d goroutines with %s timeout misses its bar", w.name, goroutines, timeoutOwner)
 				}
 			}
 		}
@@ -219,10 +220,10 @@ func TestThroughput(t *testing.T) {
 
 func key(i int) string { return fmt.Sprintf("key:%012d", i) }
 
-// rate is how many operations a second the goroutines do.
+// rate returns the number of operations per second of all goroutines together.
 func rate(t *testing.T, goroutines int, do func(key string) error) float64 {
 	span := *span
-	if goroutines == 1 { // where the processors' sleep makes most of the noise
+	if goroutines == 1 { // with one goroutine, the idle states of the processors add noise
 		span *= 2
 	}
 	names := make([]string, keys)
@@ -253,8 +254,9 @@ func rate(t *testing.T, goroutines int, do func(key string) error) float64 {
 
 var perSecond = regexp.MustCompile(`([\d.]+) requests per second`)
 
-// benchmark is what redis-benchmark says of the same command, without pipelining.
-func benchmark(t *testing.T, s *redistest.Server, clients int, command []string) float64 {
+// redisBenchmark returns the operations per second that redis-benchmark reports for the same command,
+// without pipelining.
+func redisBenchmark(t *testing.T, s *redistest.Server, clients int, command []string) float64 {
 	_, port, _ := strings.Cut(s.Addr, ":")
 	n := int(span.Seconds() * 100_000)
 	if clients == 1 {
