@@ -50,7 +50,7 @@ type Config struct {
 	Logger *slog.Logger
 
 	// Timeout limits an operation whose context has no deadline. Zero means 2 s. New returns an error
-	// if Timeout is negative.
+	// if Timeout is less than 1 ms and not zero.
 	//
 	// The connection to a server is closed if the server is silent for this time, but at least one
 	// second, after a ping or during the connecting. With Sentinels and on a Cluster, this limit is
@@ -112,7 +112,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Timeout < 0 {
 		return c, fmt.Errorf("redis: Config.Timeout must not be negative, got %s", c.Timeout)
 	}
-	if c.Timeout < time.Millisecond { // a bare 2 is 2 ns: no operation would end in time
+	if c.Timeout < time.Millisecond { // the number 2 without a unit is 2 ns, in which no operation can end
 		return c, fmt.Errorf("redis: Config.Timeout must be at least 1ms, got %s: a duration needs a unit, such as 2 * time.Second", c.Timeout)
 	}
 	if c.Username != "" && c.Password == "" {

@@ -131,21 +131,21 @@ func TestOperationsTakeOneRoundTrip(t *testing.T) {
 	s := redistest.Start(t)
 	store := open(t, start(t, redis.Config{URL: s.URL()}), "ns")
 	operations := map[string]func() error{
-		"GetRaw": func() error { _, _, err := store.GetRaw(ctx, "k"); return err },
-		"Has":    func() error { _, err := store.Has(ctx, "k"); return err },
-		"TTL":    func() error { _, _, err := store.TTL(ctx, "k"); return err },
-		"Set":    func() error { return store.Set(ctx, "k", 1, adaptor.WithTTL(time.Hour)) },
-		"Del":    func() error { return store.Del(ctx, "other") },
-		"Expire": func() error { _, err := store.Expire(ctx, "k", time.Hour); return err },
-		"Incr":   func() error { _, err := store.Incr(ctx, "n", 1); return err },
-		"Incr with TTL": func() error { _, err := store.Incr(ctx, "n", 1, adaptor.WithTTL(time.Hour)); return err },
-		"IncrTTL":   func() error { _, _, err := store.IncrTTL(ctx, "n", 1); return err },
-		"SetNX":  func() error { _, err := store.SetNX(ctx, "k", 1); return err },
+		"GetRaw":           func() error { _, _, err := store.GetRaw(ctx, "k"); return err },
+		"Has":              func() error { _, err := store.Has(ctx, "k"); return err },
+		"TTL":              func() error { _, _, err := store.TTL(ctx, "k"); return err },
+		"Set":              func() error { return store.Set(ctx, "k", 1, adaptor.WithTTL(time.Hour)) },
+		"Del":              func() error { return store.Del(ctx, "other") },
+		"Expire":           func() error { _, err := store.Expire(ctx, "k", time.Hour); return err },
+		"Incr":             func() error { _, err := store.Incr(ctx, "n", 1); return err },
+		"Incr with TTL":    func() error { _, err := store.Incr(ctx, "n", 1, adaptor.WithTTL(time.Hour)); return err },
+		"IncrTTL":          func() error { _, _, err := store.IncrTTL(ctx, "n", 1); return err },
+		"SetNX":            func() error { _, err := store.SetNX(ctx, "k", 1); return err },
 		"CompareAndSwap":   func() error { _, err := store.CompareAndSwap(ctx, "k", 1, 1); return err },
 		"CompareAndDelete": func() error { _, err := store.CompareAndDelete(ctx, "k", 2); return err },
-		"GetDel": func() error { _, _, err := store.GetDel(ctx, "other"); return err },
-		"Swap": func() error { _, _, err := store.Swap(ctx, "k", 1, adaptor.WithTTL(time.Hour)); return err },
-		"Persist":   func() error { return errOf(store.Persist(ctx, "k")) },
+		"GetDel":           func() error { _, _, err := store.GetDel(ctx, "other"); return err },
+		"Swap":             func() error { _, _, err := store.Swap(ctx, "k", 1, adaptor.WithTTL(time.Hour)); return err },
+		"Persist":          func() error { return errOf(store.Persist(ctx, "k")) },
 	}
 	commandStats := func() string { return s.Do("INFO", "commandstats") }
 	for name, operation := range operations {
