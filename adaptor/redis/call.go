@@ -32,7 +32,7 @@ func (c *client) withTimeout(ctx context.Context) (context.Context, context.Canc
 	return context.WithTimeoutCause(ctx, c.timeout, errConfigTimeout)
 }
 
-// call does the work of do, for a ctx that has a deadline.
+// call does the work of do. The ctx comes from withTimeout.
 func (c *client) call(ctx context.Context, cmd rueidis.Completed) (rueidis.RedisMessage, error) {
 	start := c.abandoned.startTime()
 	result, sent := c.send(ctx, cmd)
