@@ -52,9 +52,9 @@ type Config struct {
 	// Timeout limits an operation whose context has no deadline. Zero means 2 s. New returns an error
 	// if Timeout is less than 1 ms and not zero.
 	//
-	// The connection to a server is closed if the server is silent for this time, but at least one
-	// second, after a ping or during the connecting. With Sentinels and on a Cluster, this limit is
-	// always one second.
+	// Timeout also limits the silence of a server after a ping and during the connecting. If the
+	// server is silent longer, the connection is closed. This limit is at least one second. With
+	// Sentinels and on a Cluster, it is always one second.
 	Timeout time.Duration
 
 	// Pipeline limits the number of operations that wait for a reply at the same time. Further

@@ -53,8 +53,8 @@
 //
 // On a Cluster, two kinds of calls may return up to one second late:
 //
-//   - A call that MOVED or ASK redirects to another node, if the client is still connecting to this
-//     node and the node does not answer.
+//   - A call that MOVED or ASK redirects to another node, if the client is connecting to this node
+//     without a reply.
 //   - A call for a slot that no node owns, while the client asks the nodes for the owner.
 //
 // # Failed writes

@@ -12,9 +12,9 @@ import (
 
 var _ driver.Batch = (*store)(nil)
 
-// maxBatch limits the number of commands that are sent together. It is below the number for which
-// rueidis makes another connection (BlockingPipeline), even if each command has an ASKING before it
-// because its slot is moving.
+// maxBatch limits the number of commands that are sent together. For a batch as long as its option
+// BlockingPipeline, rueidis makes another connection. A batch stays shorter, even if each command has an
+// ASKING before it because its slot is moving.
 const maxBatch = 1000
 
 // GetMany implements [driver.Batch]. It sends one GET per key and no MGET, because MGET reports a key

@@ -72,10 +72,15 @@ func (c *client) nodes(ctx context.Context) (nodes []node, slots slotMap, err er
 // allSlots is the number of slots of every Cluster.
 const allSlots = 16384
 
-// checkSlots asks a node of a Cluster for its slots. It returns an error that wraps errTopologyChanged
-// if the node's slots differ from the slot map, if a slot is moving, or if the node does not serve its
-// slots. For example, a replaced primary may restart without data and reply to SCAN before it hears of
-// its replacement.
+// checkSlots asks a node of a Cluster for its slots. It returns an error that wraps errTopologyChanged in
+// these cases:
+//
+//   - The node's slots differ from the slot map.
+//   - A slot of the node is moving.
+//   - The node does not serve its slots.
+//
+// For example, a replaced primary may restart without data and reply to SCAN before it hears of its
+// replacement.
 func (c *client) checkSlots(ctx context.Context, n node, slots slotMap) (err error) {
 	if slots == nil {
 		return nil
