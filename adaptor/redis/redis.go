@@ -20,8 +20,8 @@ import (
 )
 
 // RedisKV opens stores on a Redis or Valkey server. It implements [adaptor.AtomicKVAdaptor]. Create
-// one with [New] or [NewFromClient]. All methods may be called concurrently. The zero RedisKV and the
-// nil RedisKV return errors.
+// one with [New] or [NewFromClient]. All methods may be called concurrently. Namespace and Start of a
+// nil RedisKV and of a zero RedisKV return errors.
 type RedisKV struct {
 	config         Config
 	target         target
