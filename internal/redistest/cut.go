@@ -6,20 +6,22 @@ import (
 	"testing"
 )
 
-// A network connects servers, each of which can be cut off from all others and from all clients: a
-// server is known by the ports of proxies in front of it, and calls others from an address of its
-// own, by which their proxies know it. That takes Linux, where all of 127.0.0.0/8 is the loopback.
+// A network connects servers and can cut off one server from all other servers and from all clients.
+//
+// Other servers and clients reach a server only through its proxies. Each server connects from a
+// distinct address, by which the proxies of other servers recognize it. This works only on Linux, where
+// all of 127.0.0.0/8 is the loopback.
 type network struct{ sockets []*socket }
 
-// A socket is what one server is plugged into.
+// A socket is the place of one server in a network.
 type socket struct {
 	network *network
-	host    string // which the server calls from
+	host    string // the address from which the server connects
 	port    *Proxy
-	bus     *Proxy // of a Cluster's node
+	bus     *Proxy // in front of the Cluster bus; nil without a Cluster
 }
 
-// plug makes a socket, and returns it with the arguments that a server needs for it.
+// plug adds a socket to the network. It returns the socket and the arguments for its server.
 func (n *network) plug(t testing.TB, cluster bool) (s *socket, args []string) {
 	s = &socket{network: n, host: fmt.Sprintf("127.0.0.%d", 11+len(n.sockets)), port: StartProxy(t, "")}
 	n.sockets = append(n.sockets, s)
@@ -32,7 +34,7 @@ func (n *network) plug(t testing.TB, cluster bool) (s *socket, args []string) {
 	return s, append(args, "--replica-announce-ip", "127.0.0.1", "--replica-announce-port", port)
 }
 
-// start is Start in the network; without one, it is Start.
+// start starts a server in the network. If n is nil, it does the same as Start.
 func (n *network) start(t testing.TB, cluster bool, args ...string) *Server {
 	t.Helper()
 	if n == nil {
@@ -57,8 +59,8 @@ func (s *socket) proxies() []*Proxy {
 	return []*Proxy{s.port, s.bus}
 }
 
-// Cut cuts the server off, which must be in a network, until Heal: nobody who calls it gets an
-// answer, it hears of nobody, and nobody of it.
+// Cut cuts the server off from all other servers and from all clients, until Heal. Connections to the
+// server and from the server carry no data. The server must be in a network.
 func (s *Server) Cut() {
 	for _, other := range s.socket.network.sockets {
 		for _, p := range other.proxies() {
@@ -76,7 +78,7 @@ func (s *Server) Heal() {
 	for _, other := range s.socket.network.sockets {
 		for _, p := range other.proxies() {
 			if other == s.socket {
-				p.Set(Refuse) // closes what has lost pieces
+				p.Set(Refuse) // closes the connections that have lost data
 				p.Set(Pass)
 			} else {
 				p.Deafen(s.socket.host, false)
@@ -85,7 +87,7 @@ func (s *Server) Heal() {
 	}
 }
 
-// known is the address by which others know the server.
+// known returns the address by which clients and other servers reach the server.
 func (s *Server) known() string {
 	if s.socket != nil {
 		return s.socket.port.Addr

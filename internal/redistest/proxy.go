@@ -7,22 +7,22 @@ import (
 	"time"
 )
 
-// A Fault is what a proxy does to what the server answers.
+// A Fault says how a proxy disturbs the traffic with its server.
 type Fault int
 
 // The faults.
 const (
-	Pass    Fault = iota
-	Cut           // the next answer is lost, and the connection closed
-	Reset         // the same with a reset
-	Swallow       // answers are lost while the connection stays
-	Refuse        // connections are closed, new ones too
-	Mute          // new connections are taken, and nothing is passed either way
+	Pass    Fault = iota // no fault
+	Cut                  // the next reply is lost, and the connection is closed
+	Reset                // the next reply is lost, and the connection is reset
+	Swallow              // all replies are lost, and the connections stay open
+	Refuse               // all connections and all new connections are closed
+	Mute                 // connections are accepted, but carry no data in either direction
 )
 
-// A Proxy is a TCP proxy in front of a server.
+// A Proxy is a TCP proxy in front of a server. All methods may be called concurrently.
 type Proxy struct {
-	Addr string
+	Addr string // host:port
 
 	listener net.Listener
 	wg       sync.WaitGroup
@@ -31,12 +31,12 @@ type Proxy struct {
 	target string
 	fault  Fault
 	delay  time.Duration
-	piece  int                 // of an answer, in bytes
-	conns  map[net.Conn]string // from which host
-	deaf   map[string]bool     // to these hosts: what Mute is to all
+	piece  int                 // the size in bytes of the pieces of a reply
+	conns  map[net.Conn]string // by connection: the host of the client
+	deaf   map[string]bool     // the hosts for which the proxy is mute
 }
 
-// StartProxy starts a proxy to target, host:port, which ends with the test.
+// StartProxy starts a proxy to target, in the form host:port. The proxy ends with the test.
 func StartProxy(t testing.TB, target string) *Proxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -53,10 +53,10 @@ func StartProxy(t testing.TB, target string) *Proxy {
 	return p
 }
 
-// URL leads to the proxy.
+// URL returns a URL for redis.Config that leads to the proxy.
 func (p *Proxy) URL() string { return "redis://" + p.Addr }
 
-// Set has the proxy do f from now on. Cut and Reset end with the connection that they close.
+// Set sets the fault of all connections. Cut and Reset apply to one reply, and the fault is then Pass.
 func (p *Proxy) Set(f Fault) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -68,19 +68,20 @@ func (p *Proxy) Set(f Fault) {
 	}
 }
 
-// Deafen has the proxy do to one host what Mute does to all, until it is told otherwise.
+// Deafen makes the proxy mute for one host if deaf is true, and ends this if deaf is false.
 func (p *Proxy) Deafen(host string, deaf bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.deaf[host] = deaf
 	for c, from := range p.conns {
-		if from == host && !deaf { // pieces are missing
+		if from == host && !deaf { // the connection has lost data
 			_ = c.Close()
 		}
 	}
 }
 
-// HangUp closes all connections as a server does, and returns when the clients have noticed.
+// HangUp closes all connections like a server that shuts down. It returns when the clients have closed
+// the connections.
 func (p *Proxy) HangUp() {
 	for {
 		p.mu.Lock()
@@ -98,22 +99,22 @@ func (p *Proxy) HangUp() {
 	}
 }
 
-// aim says where the proxy leads, before anybody calls.
+// aim sets the target of the proxy. It must be called before the first connection.
 func (p *Proxy) aim(target string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.target = target
 }
 
-// Delay has the proxy hold back each answer for d.
+// Delay delays each reply by d.
 func (p *Proxy) Delay(d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.delay = d
 }
 
-// Trickle has the proxy pass answers n bytes at a time, and hold back each of these pieces for d: a
-// server that is slow to answer, one call after the other.
+// Trickle splits replies into pieces of n bytes and delays each piece by d. This simulates a server that
+// replies slowly, to one call after the other.
 func (p *Proxy) Trickle(n int, d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -156,7 +157,7 @@ func (p *Proxy) serve(client net.Conn) {
 	p.copy(client, server, host, true)
 }
 
-// copy copies pieces, of answers or of requests, until one end is closed.
+// copy copies the pieces of replies or of requests until one end is closed.
 func (p *Proxy) copy(to, from net.Conn, host string, answers bool) {
 	buffer := make([]byte, mostPiece)
 	for {
@@ -196,7 +197,7 @@ func (p *Proxy) size() int {
 	return p.piece
 }
 
-// next is what to do with a piece.
+// next returns the fault and the delay for the next piece.
 func (p *Proxy) next(host string, answers bool) (Fault, time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -1,5 +1,12 @@
-// Package redistest starts real Redis and Valkey servers for tests, and a proxy that does to
-// a connection what networks do.
+// Package redistest starts real Redis and Valkey servers for tests.
+//
+//   - To start one server, use [Start], [StartProgram] or [StartTLS].
+//   - To start a Cluster or a primary with Sentinels, use [StartCluster] or [StartSentinel].
+//   - To disturb the network of a server, use [StartProxy].
+//   - To cut off a server of a topology, use [StartClusterInNetwork] or [StartSentinelInNetwork] and
+//     then [Server.Cut].
+//
+// All servers and proxies end with the test.
 package redistest
 
 import (
@@ -18,32 +25,32 @@ import (
 	"time"
 )
 
-// Redis and Valkey are the names of the servers' programs.
+// The names of the programs.
 const (
 	Redis  = "redis-server"
 	Valkey = "valkey-server"
 )
 
-// patience is how long a server may take to start or to stop.
+// patience limits the time for a start and for a reply of a server.
 const patience = 20 * time.Second
 
-// A Server is a process on a free port of the loopback, with a directory of its own. It ends with
-// the test, and with the test's process however that ends.
+// A Server is a server process on a free port of the loopback, with its own directory. It ends with
+// the test. It also ends when the process of the test ends for any reason.
 type Server struct {
 	Addr string // host:port
 
 	t       testing.TB
-	socket  *socket // nil: others reach it as it is
+	socket  *socket // nil if the server is in no network
 	program string
 	args    []string
 	port    string
 	dir     string
 	cmd     *exec.Cmd
-	pid     int            // of the server itself
-	alive   io.WriteCloser // the shell around the server kills it when this is closed
+	pid     int            // of the server, which is a child of cmd
+	alive   io.WriteCloser // closing it makes the shell around the server kill the server
 }
 
-// Find is the path of a server's program; "" if it is not installed.
+// Find returns the path of a program, or "" if it is not installed.
 func Find(program string) string {
 	path, err := exec.LookPath(program)
 	if err != nil {
@@ -52,8 +59,8 @@ func Find(program string) string {
 	return path
 }
 
-// Start starts redis-server with more arguments, such as "--appendonly", "yes". Without them it
-// writes nothing to disk. The test fails if it is not installed.
+// Start starts redis-server with additional arguments, such as "--appendonly", "yes". By default, the
+// server writes no data to disk. The test fails if redis-server is not installed.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	if Find(Redis) == "" {
@@ -62,10 +69,10 @@ func Start(t testing.TB, args ...string) *Server {
 	return StartProgram(t, Redis, args...)
 }
 
-// StartProgram is Start of another program.
+// StartProgram does the same as Start for the given program, which is Redis or Valkey.
 func StartProgram(t testing.TB, program string, args ...string) *Server {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "redistest") // not t.TempDir, whose long path is no good for sockets
+	dir, err := os.MkdirTemp("", "redistest") // the path of t.TempDir is too long for a Unix socket
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +82,7 @@ func StartProgram(t testing.TB, program string, args ...string) *Server {
 		s.Kill()
 		_ = os.RemoveAll(dir)
 	})
-	for range 5 { // another process may take the port before the server does
+	for range 5 { // another process may use the port before the server does
 		s.port = freePort(t)
 		s.Addr = "127.0.0.1:" + s.port
 		if err = s.start(); err == nil {
@@ -124,7 +131,7 @@ func (s *Server) start() error {
 	}
 }
 
-// Kill ends the server at once, as kill -9 does.
+// Kill kills the server immediately, like kill -9.
 func (s *Server) Kill() {
 	if s.cmd == nil {
 		return
@@ -156,24 +163,25 @@ func (s *Server) Restart() {
 	}
 }
 
-// URL leads to the server's port.
+// URL returns a URL for redis.Config that leads to the server.
 func (s *Server) URL() string { return "redis://" + s.Addr }
 
-// Socket is the path of the server's Unix socket.
+// Socket returns the path of the server's Unix socket.
 func (s *Server) Socket() string { return filepath.Join(s.dir, "s") }
 
-// Log is what the server has printed.
+// Log returns the output of the server.
 func (s *Server) Log() string {
 	text, _ := os.ReadFile(filepath.Join(s.dir, "log"))
 	return string(text)
 }
 
-// Do sends a command past the code under test, and returns the reply as text: an error as it
-// is, nil as "(nil)", an array with a space between its elements.
+// Do sends a command on its own connection and returns the reply as text. An error reply is returned as
+// its text, a nil reply as "(nil)", and an array as its elements separated by spaces. The test fails if
+// the server does not reply.
 func (s *Server) Do(args ...string) string {
 	s.t.Helper()
 	reply, err := s.try(args...)
-	if err != nil && s.cmd != nil { // Sentinel kills all connections of a server whose role changes
+	if err != nil && s.cmd != nil { // a Sentinel closes all connections of a server whose role changes
 		reply, err = s.try(args...)
 	}
 	if err != nil {
@@ -199,7 +207,7 @@ func (s *Server) try(args ...string) (string, error) {
 	return readReply(bufio.NewReader(conn))
 }
 
-// readReply reads a reply of RESP2, https://redis.io/docs/latest/develop/reference/protocol-spec/.
+// readReply reads a reply in RESP2, see https://redis.io/docs/latest/develop/reference/protocol-spec/.
 func readReply(r *bufio.Reader) (string, error) {
 	line, err := r.ReadString('\n')
 	if err != nil || len(line) < 3 {
@@ -226,7 +234,7 @@ func readReply(r *bufio.Reader) (string, error) {
 	return strings.Join(elements, " "), nil
 }
 
-// Clients is how many connections the server has, those of Do left out.
+// Clients returns the number of connections to the server, without the connections of Do.
 func (s *Server) Clients() int {
 	s.t.Helper()
 	n := 0

@@ -16,9 +16,9 @@ import (
 	"time"
 )
 
-// An Authority signs certificates.
+// An Authority is a certificate authority for tests.
 type Authority struct {
-	Roots *x509.CertPool
+	Roots *x509.CertPool // contains the authority's own certificate
 
 	t    testing.TB
 	dir  string
@@ -26,7 +26,7 @@ type Authority struct {
 	key  *ecdsa.PrivateKey
 }
 
-// NewAuthority makes an authority.
+// NewAuthority returns a new authority. Its files are removed at the end of the test.
 func NewAuthority(t testing.TB) *Authority {
 	t.Helper()
 	a := &Authority{t: t, dir: t.TempDir(), Roots: x509.NewCertPool()}
@@ -39,7 +39,8 @@ func NewAuthority(t testing.TB) *Authority {
 	return a
 }
 
-// Issue makes a certificate for 127.0.0.1 that expires, and writes name.crt and name.key.
+// Issue returns a certificate for 127.0.0.1 that expires at the given time. It also writes the
+// certificate to name.crt and the key to name.key.
 func (a *Authority) Issue(name string, expires time.Time) tls.Certificate {
 	a.t.Helper()
 	key := newKey(a.t)
@@ -53,11 +54,11 @@ func (a *Authority) Issue(name string, expires time.Time) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key}
 }
 
-// Path is where a file of the authority lies: ca.crt, or one that Issue wrote.
+// Path returns the path of a file of the authority, which is ca.crt or a file that Issue wrote.
 func (a *Authority) Path(file string) string { return filepath.Join(a.dir, file) }
 
-// StartTLS starts a server with a second port, of TLS, which wants the certificates of
-// clients. It returns the address of that port too.
+// StartTLS starts a server with a second port, which speaks TLS and requires client certificates. It
+// returns the server and the address of the second port.
 func StartTLS(t testing.TB, a *Authority, args ...string) (s *Server, addr string) {
 	t.Helper()
 	a.Issue("server", time.Now().Add(time.Hour))

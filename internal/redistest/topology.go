@@ -10,21 +10,21 @@ import (
 	"time"
 )
 
-// A Cluster is three primaries and three replicas.
+// A Cluster consists of three primaries and three replicas.
 type Cluster struct {
 	Nodes []*Server
 
 	t testing.TB
 }
 
-// StartCluster starts a Cluster whose nodes hold each other for dead after two seconds. The test
-// fails if there is no redis-cli.
+// StartCluster starts a Cluster with a cluster-node-timeout of two seconds. The test fails if redis-cli is
+// not installed.
 func StartCluster(t testing.TB, args ...string) *Cluster {
 	t.Helper()
 	return startCluster(t, nil, args...)
 }
 
-// StartClusterInNetwork is StartCluster of nodes that have a Cut.
+// StartClusterInNetwork does the same as StartCluster, with nodes that can be cut off (see [Server.Cut]).
 func StartClusterInNetwork(t testing.TB) *Cluster {
 	t.Helper()
 	return startCluster(t, &network{})
@@ -55,8 +55,8 @@ func startCluster(t testing.TB, n *network, args ...string) *Cluster {
 	return c
 }
 
-// WaitUntilWhole waits until all nodes, which must be running, agree that the Cluster is whole, and
-// each replica follows.
+// WaitUntilWhole waits until all nodes agree that the Cluster is healthy and each replica follows its
+// primary. All nodes must be running.
 func (c *Cluster) WaitUntilWhole() {
 	c.t.Helper()
 	wait(c.t, "the Cluster to be whole", func() bool {
@@ -71,16 +71,16 @@ func (c *Cluster) WaitUntilWhole() {
 				replicas++
 			}
 		}
-		return primaries == 3 && replicas == 3 // one that has just started calls itself a primary
+		return primaries == 3 && replicas == 3 // a node that has just started reports the role of a primary
 	})
 }
 
-// URL leads to the first three nodes.
+// URL returns a URL for redis.Config that leads to the first three nodes.
 func (c *Cluster) URL() string {
 	return "redis://" + c.Nodes[0].known() + "," + c.Nodes[1].known() + "," + c.Nodes[2].known() + "?cluster=true"
 }
 
-// Primary is the node that holds key.
+// Primary returns the running primary that owns the slot of key. The test fails if there is none.
 func (c *Cluster) Primary(key string) *Server {
 	c.t.Helper()
 	for _, s := range c.Nodes {
@@ -92,7 +92,7 @@ func (c *Cluster) Primary(key string) *Server {
 	return nil
 }
 
-// Primaries is how many running nodes call themselves primaries.
+// Primaries returns the number of running nodes that report the role of a primary.
 func (c *Cluster) Primaries() int {
 	c.t.Helper()
 	n := 0
@@ -114,7 +114,7 @@ func (c *Cluster) FlushAll() {
 	}
 }
 
-// A Watched is a primary and two replicas, watched by three Sentinels.
+// A Watched consists of a primary and two replicas that three Sentinels watch.
 type Watched struct {
 	Servers   []*Server
 	Sentinels []*Server
@@ -122,13 +122,14 @@ type Watched struct {
 	t testing.TB
 }
 
-// StartSentinel starts a Watched whose Sentinels hold a server for dead after a second.
+// StartSentinel starts a Watched with down-after-milliseconds of one second.
 func StartSentinel(t testing.TB, args ...string) *Watched {
 	t.Helper()
 	return startSentinel(t, nil, args...)
 }
 
-// StartSentinelInNetwork is StartSentinel of servers that have a Cut.
+// StartSentinelInNetwork does the same as StartSentinel, with servers that can be cut off (see
+// [Server.Cut]).
 func StartSentinelInNetwork(t testing.TB) *Watched {
 	t.Helper()
 	return startSentinel(t, &network{})
@@ -177,12 +178,12 @@ func startSentinel(t testing.TB, n *network, args ...string) *Watched {
 	return w
 }
 
-// URL leads to the Sentinels.
+// URL returns a URL for redis.Config that leads to the Sentinels.
 func (w *Watched) URL() string {
 	return "redis://" + w.Sentinels[0].Addr + "," + w.Sentinels[1].Addr + "," + w.Sentinels[2].Addr + "?master_set=primary"
 }
 
-// Primary is the server that the first Sentinel calls the primary.
+// Primary returns the server that the first Sentinel names as the primary.
 func (w *Watched) Primary() *Server {
 	w.t.Helper()
 	addr := strings.ReplaceAll(w.Sentinels[0].Do("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "primary"), " ", ":")
@@ -211,8 +212,8 @@ func (w *Watched) WaitUntilWhole() {
 	})
 }
 
-// WaitUntilAgreed waits until each Sentinel has heard of each replica that it is one, which takes up to
-// ten seconds. One that has not may turn back, by an order of its own, a replica that another one promotes.
+// WaitUntilAgreed waits until each Sentinel knows the role of each replica, which takes up to ten seconds.
+// A Sentinel without this knowledge may demote a replica that another Sentinel promotes.
 func (w *Watched) WaitUntilAgreed() {
 	w.t.Helper()
 	w.WaitUntilWhole()
@@ -228,7 +229,7 @@ func (w *Watched) WaitUntilAgreed() {
 	})
 }
 
-// IsPrimary reports whether the server calls itself one.
+// IsPrimary reports whether the server reports the role of a primary.
 func (s *Server) IsPrimary() bool {
 	s.t.Helper()
 	return strings.Contains(s.Do("INFO", "replication"), "role:master")
