@@ -1,29 +1,31 @@
-// Package ratelimit limits how often a client may do something in a minute.
+// Package ratelimit limits how many requests a client may make in a minute.
 package ratelimit
 
 import (
 	"context"
+	"errors"
+	"strconv"
 	"time"
 
 	"github.com/zelt-go/kv/adaptor"
 )
 
-// window is how long a window lasts, from the first request in it, unless
-// [RateLimiter.WithWindow] says otherwise.
+// window is the default length of a window. See [RateLimiter.WithWindow].
 const window = time.Minute
 
-// RateLimiter counts requests in fixed windows of 60 seconds (see WithWindow): a client's window
-// begins with its first request, and the first request after its end begins the
-// next one. So at the border of two windows twice the limit can pass within a short
-// time. It is made by [NewRateLimiter], and may be used by many goroutines, and with
-// a store that is shared by many processes, at once.
+// RateLimiter counts requests in fixed windows of 60 seconds (see WithWindow). A client's window begins
+// with its first request. The first request after the end begins the next window. Around the border of
+// two windows, twice the limit can therefore pass within a short time.
+//
+// [NewRateLimiter] makes a RateLimiter. Goroutines may use it concurrently, and processes may share its
+// store.
 type RateLimiter struct {
 	store  *adaptor.AtomicKVStore
 	window time.Duration
 }
 
-// NewRateLimiter returns a RateLimiter that counts in the namespace "ratelimit" of
-// kv. The error is kv's own.
+// NewRateLimiter returns a RateLimiter that counts in the namespace "ratelimit" of kv. It returns the
+// error of kv.Namespace, if any.
 func NewRateLimiter(kv adaptor.AtomicKVAdaptor) (*RateLimiter, error) {
 	store, err := kv.Namespace("ratelimit")
 	if err != nil {
@@ -32,27 +34,37 @@ func NewRateLimiter(kv adaptor.AtomicKVAdaptor) (*RateLimiter, error) {
 	return &RateLimiter{store, window}, nil
 }
 
-// WithWindow returns a RateLimiter with the same counters whose windows last for window
-// instead of 60 seconds; one that has begun keeps its end. With a window that is not
-// positive each CheckLimit is adaptor.ErrInvalidTTL.
+// WithWindow returns a RateLimiter with the same counters and windows of the given length. A window that
+// has begun keeps its end. If window is not positive, each CheckLimit returns adaptor.ErrInvalidTTL.
 func (r *RateLimiter) WithWindow(window time.Duration) *RateLimiter {
 	return &RateLimiter{r.store, window}
 }
 
-// Decision is what [RateLimiter.CheckLimit] decided.
+// Decision is the result of [RateLimiter.CheckLimit].
 type Decision struct {
 	Allowed   bool          // the request may pass
-	Remaining int64         // how many more may pass in this window; never negative
-	ResetIn   time.Duration // until the window ends; positive, at most the window
+	Remaining int64         // requests that may still pass in this window; never negative
+	ResetIn   time.Duration // time until the window ends; always positive
 }
 
-// CheckLimit counts a request of clientID, and allows the first limit requests of
-// each window. Refused requests are counted too, but never move the end of the
-// window. With a limit of 0 or less none is allowed. The error, on which the caller
-// decides whether the request passes, is adaptor.ErrStoreOperationFailed if the
-// store failed or ctx has ended.
+// CheckLimit counts a request of clientID and allows the first limit requests of each window. It also
+// counts refused requests, which never move the end of the window. A limit of 0 or less allows nothing.
+//
+// CheckLimit returns adaptor.ErrStoreOperationFailed if the store failed or ctx has ended. The caller
+// then decides whether the request passes.
+//
+// CheckLimit repairs a counter that another program has written: a counter without a deadline gets a
+// whole window, and a value that is not a counter is replaced by a new counter.
 func (r *RateLimiter) CheckLimit(ctx context.Context, clientID string, limit int64) (Decision, error) {
-	count, left, err := r.store.IncrTTL(ctx, "req:"+clientID, 1, adaptor.WithTTL(r.window))
+	key := "req:" + clientID
+	count, left, err := r.store.IncrTTL(ctx, key, 1, adaptor.WithTTL(r.window))
+	if errors.Is(err, adaptor.ErrInvalidValue) {
+		count, left, err = r.restart(ctx, key)
+	}
+	if err == nil && left == 0 { // without a deadline, the counter would refuse its client forever
+		left = r.window
+		_, err = r.store.Expire(ctx, key, left)
+	}
 	if err != nil {
 		return Decision{}, err
 	}
@@ -60,4 +72,21 @@ func (r *RateLimiter) CheckLimit(ctx context.Context, clientID string, limit int
 		return Decision{ResetIn: left}, nil
 	}
 	return Decision{Allowed: true, Remaining: limit - count, ResetIn: left}, nil
+}
+
+// restart replaces a value that is not a counter by a counter of one request. If another call was
+// faster, the requests that it has counted are added again.
+func (r *RateLimiter) restart(ctx context.Context, key string) (count int64, left time.Duration, err error) {
+	old, _, err := r.store.Swap(ctx, key, 1, adaptor.WithTTL(r.window))
+	if errors.Is(err, adaptor.ErrInvalidValue) { // the server cannot read it as text: a list, for example
+		err = r.store.Set(ctx, key, 1, adaptor.WithTTL(r.window))
+	}
+	if err != nil {
+		return 0, 0, err
+	}
+	counted, err := strconv.ParseInt(string(old), 10, 64)
+	if err != nil {
+		return 1, r.window, nil
+	}
+	return r.store.IncrTTL(ctx, key, counted, adaptor.WithTTL(r.window))
 }

@@ -14,8 +14,10 @@ import (
 
 	"github.com/zelt-go/kv/adaptor"
 	"github.com/zelt-go/kv/adaptor/driver"
+	"github.com/zelt-go/kv/adaptor/redis"
 	"github.com/zelt-go/kv/examples/internal/wrap"
 	"github.com/zelt-go/kv/examples/ratelimit"
+	"github.com/zelt-go/kv/internal/redistest"
 	"github.com/zelt-go/kv/kvmodule"
 	"github.com/zelt-go/kv/memory"
 )
@@ -66,8 +68,8 @@ func TestWithWindow(t *testing.T) {
 	})
 }
 
-// A client that never lets up gets its limit in each window all the same.
-func TestRefusedRequestsDoNotMoveTheEnd(t *testing.T) {
+// A client that never pauses still gets its limit in each window.
+func TestRefusedRequestsDoNotMoveTheEndOfTheWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limiter := newLimiter(t)
 		allowed := 0
@@ -83,7 +85,7 @@ func TestRefusedRequestsDoNotMoveTheEnd(t *testing.T) {
 	})
 }
 
-func TestExactlyTheLimitOfManyAtOnce(t *testing.T) {
+func TestConcurrentRequestsGetExactlyTheLimit(t *testing.T) {
 	limiter := newLimiter(t)
 	const limit = 20
 	var (
@@ -106,10 +108,10 @@ func TestExactlyTheLimitOfManyAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 	require.Equal(t, 180, refused)
-	require.Len(t, remaining, limit, "every allowed request saw another remainder")
+	require.Len(t, remaining, limit, "no two allowed requests have the same remainder")
 }
 
-func TestLimitsThatAllowNothing(t *testing.T) {
+func TestSmallestAndLargestLimit(t *testing.T) {
 	for _, limit := range []int64{0, -1, math.MinInt64} {
 		decision, err := newLimiter(t).CheckLimit(t.Context(), "a", limit)
 		require.NoError(t, err)
@@ -119,6 +121,86 @@ func TestLimitsThatAllowNothing(t *testing.T) {
 	decision, err := newLimiter(t).CheckLimit(t.Context(), "a", math.MaxInt64)
 	require.NoError(t, err)
 	require.Equal(t, int64(math.MaxInt64-1), decision.Remaining)
+}
+
+// newLimiterOver returns a limiter, and the store that holds its counters.
+func newLimiterOver(t *testing.T) (*ratelimit.RateLimiter, *adaptor.AtomicKVStore) {
+	t.Helper()
+	kv, err := memory.New(memory.Config{})
+	require.NoError(t, err)
+	limiter, err := ratelimit.NewRateLimiter(kv)
+	require.NoError(t, err)
+	store, err := kv.Namespace("ratelimit")
+	require.NoError(t, err)
+	return limiter, store
+}
+
+// Without the repair, the client would be refused forever.
+func TestCounterWithoutDeadlineGetsAWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		limiter, store := newLimiterOver(t)
+		require.NoError(t, store.Set(t.Context(), "req:a", 7))
+		requireDecision(t, limiter, "a", 2, ratelimit.Decision{ResetIn: time.Minute})
+		time.Sleep(59 * time.Second)
+		requireDecision(t, limiter, "a", 2, ratelimit.Decision{ResetIn: time.Second})
+		time.Sleep(time.Second)
+		requireDecision(t, limiter, "a", 2, ratelimit.Decision{Allowed: true, Remaining: 1, ResetIn: time.Minute})
+	})
+}
+
+func TestValueThatIsNoCounterIsReplaced(t *testing.T) {
+	for _, value := range []any{"5", 5.5, map[string]int{"n": 5}, nil, []int{}} {
+		synctest.Test(t, func(t *testing.T) {
+			limiter, store := newLimiterOver(t)
+			require.NoError(t, store.Set(t.Context(), "req:a", value))
+			requireDecision(t, limiter, "a", 2, ratelimit.Decision{Allowed: true, Remaining: 1, ResetIn: time.Minute})
+			requireDecision(t, limiter, "a", 2, ratelimit.Decision{Allowed: true, Remaining: 0, ResetIn: time.Minute})
+			requireDecision(t, limiter, "a", 2, ratelimit.Decision{ResetIn: time.Minute})
+		})
+	}
+}
+
+// Redis has values that are no text, and text that is no JSON.
+func TestValueOfAnotherProgramOnRedisIsReplaced(t *testing.T) {
+	server := redistest.Start(t)
+	kv, err := redis.New(redis.Config{URL: server.URL()})
+	require.NoError(t, err)
+	require.NoError(t, kv.Start(t.Context()))
+	defer func() { require.NoError(t, kv.Stop(context.Background())) }()
+	limiter, err := ratelimit.NewRateLimiter(kv)
+	require.NoError(t, err)
+	for client, command := range map[string][]string{
+		"text":  {"SET", "ratelimit:req:text", "no JSON"},
+		"list":  {"RPUSH", "ratelimit:req:list", "1", "2"},
+		"space": {"SET", "ratelimit:req:space", " 7"},
+	} {
+		server.Do(command...)
+		for _, allowed := range []bool{true, true, false} {
+			decision, err := limiter.CheckLimit(t.Context(), client, 2)
+			require.NoError(t, err, client)
+			require.Equal(t, allowed, decision.Allowed, client)
+		}
+	}
+}
+
+// Concurrent calls may all meet the value that is no counter. Each request is counted.
+func TestConcurrentRepairsLoseNoRequest(t *testing.T) {
+	for range 20 {
+		limiter, store := newLimiterOver(t)
+		require.NoError(t, store.Set(t.Context(), "req:a", "no counter"))
+		var wg sync.WaitGroup
+		for range 50 {
+			wg.Go(func() {
+				if _, err := limiter.CheckLimit(t.Context(), "a", 10); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		count, _, err := adaptor.Get[int64](t.Context(), store, "req:a")
+		require.NoError(t, err)
+		require.EqualValues(t, 50, count)
+	}
 }
 
 func TestErrors(t *testing.T) {
@@ -133,7 +215,7 @@ func TestErrors(t *testing.T) {
 	require.Nil(t, limiter)
 }
 
-// recording counts the calls of Incr.
+// recording records the key of each Incr.
 type recording struct {
 	wrap.Store
 	keys *[]string
@@ -159,7 +241,7 @@ func TestOnAnotherAdaptor(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, decision.Allowed)
 	}
-	require.Equal(t, []string{"req:a", "req:a"}, keys, "one step each")
+	require.Equal(t, []string{"req:a", "req:a"}, keys, "one Incr for each request")
 
 	store, err := kv.Namespace("ratelimit")
 	require.NoError(t, err)
