@@ -49,7 +49,7 @@ func TestUserStaysForAnHour(t *testing.T) {
 	})
 }
 
-func TestSetUserBeginsTheHourAnew(t *testing.T) {
+func TestSetUserRestartsTheHour(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		service, _ := newService(t)
 		require.NoError(t, service.SetUser(t.Context(), "42", ada))
@@ -96,7 +96,7 @@ func TestErrors(t *testing.T) {
 	require.Nil(t, broken)
 }
 
-// A store is an adaptor: the service works in a tenant's name space, and does not know.
+// A store is an adaptor: the service also works inside a tenant's namespace.
 func TestOnAnotherAdaptor(t *testing.T) {
 	kv, err := memory.New(memory.Config{})
 	require.NoError(t, err)

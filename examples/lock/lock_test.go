@@ -39,7 +39,7 @@ func newLocker(t *testing.T, kv adaptor.AtomicKVAdaptor) *lock.Locker {
 
 func nothing(context.Context, *lock.Lock) error { return nil }
 
-// requireFree shows that the lock "report" can be had, or that it can't.
+// requireFree requires that the lock "report" is free, or that it is held.
 func requireFree(t *testing.T, locker *lock.Locker, want bool) {
 	t.Helper()
 	ran, err := locker.Run(t.Context(), "report", ttl, nothing)
@@ -77,7 +77,7 @@ func TestOneHolderAtATime(t *testing.T) {
 	require.Equal(t, int64(50), runs.Load())
 }
 
-func TestLocksOfOtherNamesAreFree(t *testing.T) {
+func TestLocksWithOtherNamesAreIndependent(t *testing.T) {
 	locker := newLocker(t, newKV(t))
 	ran, err := locker.Run(t.Context(), "mail", ttl, func(context.Context, *lock.Lock) error {
 		requireFree(t, locker, true)
@@ -87,7 +87,7 @@ func TestLocksOfOtherNamesAreFree(t *testing.T) {
 	require.True(t, ran)
 }
 
-func TestReleasedHoweverTheJobEnds(t *testing.T) {
+func TestLockIsReleasedAfterErrorPanicAndCancel(t *testing.T) {
 	locker := newLocker(t, newKV(t))
 	run := func(ctx context.Context, job func(context.Context, *lock.Lock) error) (bool, error) {
 		return locker.Run(ctx, "report", ttl, func(ctx context.Context, l *lock.Lock) error {
@@ -104,7 +104,7 @@ func TestReleasedHoweverTheJobEnds(t *testing.T) {
 	failed := errors.New("the job failed")
 	ran, err = run(t.Context(), func(context.Context, *lock.Lock) error { return failed })
 	require.True(t, ran)
-	require.Same(t, failed, err, "the job's own error, with nothing around it")
+	require.Same(t, failed, err, "the unwrapped error of the job")
 	requireFree(t, locker, true)
 
 	require.PanicsWithValue(t, "boom", func() {
@@ -146,7 +146,7 @@ func TestExtend(t *testing.T) {
 	})
 }
 
-func TestExpiredLockIsTheNextHolders(t *testing.T) {
+func TestLateJobNeverTouchesTheNextHoldersLock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kv := newKV(t)
 		locker, rival := newLocker(t, kv), newLocker(t, kv)
@@ -172,7 +172,7 @@ func TestExpiredLockIsTheNextHolders(t *testing.T) {
 
 			held, err := l.Extend(ctx)
 			require.NoError(t, err)
-			require.False(t, held, "the rival's lock is not ours to extend")
+			require.False(t, held, "the late job does not extend the rival's lock")
 
 			after, _, err := store.GetRaw(ctx, "report")
 			require.NoError(t, err)
@@ -185,7 +185,7 @@ func TestExpiredLockIsTheNextHolders(t *testing.T) {
 		left, found, err := store.TTL(t.Context(), "report")
 		require.NoError(t, err)
 		require.True(t, found, "the rival's lock was not released")
-		require.Equal(t, time.Hour, left, "nor was its deadline moved")
+		require.Equal(t, time.Hour, left, "the deadline of the rival's lock has not moved")
 		close(end)
 		wg.Wait()
 		require.NoError(t, rivalErr)
@@ -193,7 +193,7 @@ func TestExpiredLockIsTheNextHolders(t *testing.T) {
 	})
 }
 
-func TestExtendAfterTheEndDoesNotRevive(t *testing.T) {
+func TestExtendAfterTheJobDoesNotRestoreTheLock(t *testing.T) {
 	locker := newLocker(t, newKV(t))
 	var kept *lock.Lock
 	_, err := locker.Run(t.Context(), "report", ttl, func(_ context.Context, l *lock.Lock) error {
@@ -234,8 +234,23 @@ func TestHolder(t *testing.T) {
 	})
 }
 
-// Two holders of one name are two: the name is for people.
-func TestOwnersOfOneName(t *testing.T) {
+// A lock that another program has stored is held. Its holder has no name.
+func TestHolderOfAForeignLock(t *testing.T) {
+	for _, value := range []any{7, nil, []string{"a"}, map[string]string{"owner": "a"}} {
+		kv := newKV(t)
+		store, err := kv.Namespace("locks")
+		require.NoError(t, err)
+		require.NoError(t, store.Set(t.Context(), "report", value))
+		holder, found, err := newLocker(t, kv).Holder(t.Context(), "report")
+		require.NoError(t, err)
+		require.True(t, found)
+		require.Equal(t, lock.Holder{}, holder)
+		requireFree(t, newLocker(t, kv), false)
+	}
+}
+
+// Only the token counts: a holder with the same owner name cannot extend the lock.
+func TestHoldersWithOneOwnerNameAreDistinct(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		locker := newLocker(t, newKV(t)).WithOwner("replica")
 		ran, err := locker.Run(t.Context(), "report", ttl, func(ctx context.Context, late *lock.Lock) error {
@@ -278,7 +293,7 @@ func TestBadCalls(t *testing.T) {
 	require.Nil(t, broken)
 }
 
-// cut is a store whose connection is cut after the server has done what was asked.
+// cut is a store that loses its connection after the server has executed SetNX.
 type cut struct{ wrap.Store }
 
 var errCut = errors.New("connection reset")
@@ -303,7 +318,7 @@ func TestLockOfUnknownOutcomeIsReleased(t *testing.T) {
 	run()
 	requireFree(t, newLocker(t, kv), true)
 
-	// A lock that somebody else holds stays theirs.
+	// A lock of another holder stays.
 	ran, err := newLocker(t, kv).Run(t.Context(), "report", ttl, func(context.Context, *lock.Lock) error {
 		run()
 		return nil

@@ -1,4 +1,4 @@
-// Package session keeps the sessions of users who are logged in.
+// Package session keeps the sessions of logged-in users.
 package session
 
 import (
@@ -9,26 +9,26 @@ import (
 	"github.com/zelt-go/kv/adaptor"
 )
 
-// lifetime is how long a session lives after Create or the last Touch, unless
-// [Sessions.WithLifetime] says otherwise.
+// lifetime is the default time to live of a session after Create or the last Touch. See
+// [Sessions.WithLifetime].
 const lifetime = 30 * time.Minute
 
-// Session is what is known about a user who is logged in.
+// Session is the data of a logged-in user.
 type Session struct {
 	UserID string `json:"userId"`
 }
 
-// Sessions keeps sessions in the namespace "sessions". It is made by [NewSessions],
-// and may be used by many goroutines at once.
+// Sessions keeps sessions in the namespace "sessions". [NewSessions] makes Sessions.
+// Goroutines may use them concurrently.
 //
-// An id is all that it takes to be somebody: it belongs into a cookie, not into a
-// log. The errors of this package don't show it.
+// Whoever knows the id of a session acts as its user. An id belongs into a cookie and not
+// into a log. The errors of this package do not contain ids.
 type Sessions struct {
 	store    *adaptor.KVStore
 	lifetime time.Duration
 }
 
-// NewSessions returns Sessions on kv. The error is kv's own.
+// NewSessions returns Sessions on kv. It returns the error of kv.Namespace, if any.
 func NewSessions(kv adaptor.KVAdaptor) (*Sessions, error) {
 	store, err := kv.Namespace("sessions")
 	if err != nil {
@@ -37,20 +37,21 @@ func NewSessions(kv adaptor.KVAdaptor) (*Sessions, error) {
 	return &Sessions{store, lifetime}, nil
 }
 
-// WithLifetime returns Sessions on the same store where Create and Touch let a session live
-// for lifetime instead of 30 minutes. With one that is not positive both are
-// adaptor.ErrInvalidTTL.
+// WithLifetime returns Sessions on the same store. There, Create and Touch set the time to
+// live to lifetime instead of 30 minutes. Both return adaptor.ErrInvalidTTL if lifetime is
+// not positive.
 func (s *Sessions) WithLifetime(lifetime time.Duration) *Sessions {
 	return &Sessions{s.store, lifetime}
 }
 
-// Create stores data for 30 minutes and returns the id to find it by: 26 letters and
-// digits that nobody can guess. The id is always a new one, never one that a client
-// brought along. The error is adaptor.ErrInvalidValue if a text in data is not UTF-8,
-// and adaptor.ErrStoreOperationFailed if the store failed or ctx has ended; what may
-// have been stored all the same is never found, and expires.
+// Create stores data for 30 minutes and returns the id of the session: 26 random letters
+// and digits. The id is always a new one, never one that a client sent.
+//
+// Create returns adaptor.ErrInvalidValue if a text in data is not UTF-8, and
+// adaptor.ErrStoreOperationFailed if the store failed or ctx has ended. After an error the
+// store may hold a session whose id nobody knows, until it expires.
 func (s *Sessions) Create(ctx context.Context, data Session) (id string, err error) {
-	// A plain Set will do: two ids of 130 random bits don't meet.
+	// Set is enough: two ids of 130 random bits are never equal.
 	id = rand.Text()
 	if err := s.store.Set(ctx, id, data, adaptor.WithTTL(s.lifetime)); err != nil {
 		return "", err
@@ -58,23 +59,26 @@ func (s *Sessions) Create(ctx context.Context, data Session) (id string, err err
 	return id, nil
 }
 
-// Get returns the session of the given id, and leaves its time to live alone. found
-// is false, and err nil, if there is none: never created, ended or expired. The error
-// is adaptor.ErrInvalidValue if what is stored there is no Session, and
-// adaptor.ErrStoreOperationFailed if the store failed or ctx has ended.
+// Get returns the session of the given id and does not change its time to live. found is
+// false and err is nil if the session was never created, has ended or has expired.
+//
+// Get returns adaptor.ErrInvalidValue if the stored value is not a Session. Such a value is
+// from another program or version: treat its client as not logged in, and call End. Get
+// returns adaptor.ErrStoreOperationFailed if the store failed or ctx has ended.
 func (s *Sessions) Get(ctx context.Context, id string) (data Session, found bool, err error) {
 	return adaptor.Get[Session](ctx, s.store, id)
 }
 
-// Touch lets the session live for 30 minutes from now, and reports whether there is
-// one: it never revives a session that ended or expired. The error is
+// Touch sets the time to live of the session to 30 minutes and reports whether the session
+// exists. Touch never restores a session that has ended or expired. It returns
 // adaptor.ErrStoreOperationFailed if the store failed or ctx has ended.
 func (s *Sessions) Touch(ctx context.Context, id string) (bool, error) {
 	return s.store.Expire(ctx, id, s.lifetime)
 }
 
-// End removes the session. That there is none is no error. The error is
-// adaptor.ErrStoreOperationFailed if the store failed or ctx has ended.
+// End removes the session, also a stored value that is not a Session. A missing session is
+// not an error. End returns adaptor.ErrStoreOperationFailed if the store failed or ctx has
+// ended.
 func (s *Sessions) End(ctx context.Context, id string) error {
 	return s.store.Del(ctx, id)
 }

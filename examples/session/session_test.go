@@ -64,7 +64,7 @@ func TestSessionLivesThirtyMinutes(t *testing.T) {
 	})
 }
 
-func TestTouchBeginsTheTimeAnew(t *testing.T) {
+func TestTouchRestartsTheTimeToLive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sessions := newSessions(t)
 		id := create(t, sessions)
@@ -105,7 +105,7 @@ func TestEnd(t *testing.T) {
 	requireFound(t, sessions, other, true)
 }
 
-func TestIDs(t *testing.T) {
+func TestIDsAreRandomAndMissingOnesAreNotFound(t *testing.T) {
 	sessions := newSessions(t)
 	seen := map[string]bool{}
 	for range 1000 {
@@ -118,6 +118,21 @@ func TestIDs(t *testing.T) {
 		requireFound(t, sessions, id, false)
 		requireTouched(t, sessions, id, false)
 	}
+}
+
+func TestEndRemovesAValueThatIsNoSession(t *testing.T) {
+	kv, err := memory.New(memory.Config{})
+	require.NoError(t, err)
+	store, err := kv.Namespace("sessions")
+	require.NoError(t, err)
+	require.NoError(t, store.Set(t.Context(), "id", "no session"))
+	sessions, err := session.NewSessions(adaptor.WithoutAtomic(kv))
+	require.NoError(t, err)
+	_, found, err := sessions.Get(t.Context(), "id")
+	require.ErrorIs(t, err, adaptor.ErrInvalidValue)
+	require.False(t, found)
+	require.NoError(t, sessions.End(t.Context(), "id"))
+	requireFound(t, sessions, "id", false)
 }
 
 func TestErrors(t *testing.T) {
