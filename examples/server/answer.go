@@ -3,15 +3,18 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/zelt-go/kv/adaptor"
 )
 
-// handler is an [http.HandlerFunc] that leaves its failures to others to answer.
+// handler is an [http.HandlerFunc] that returns its failures. ServeHTTP answers them.
 type handler func(w http.ResponseWriter, r *http.Request) error
 
 // ServeHTTP implements [http.Handler].
@@ -19,21 +22,22 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	err := h(w, r)
 	switch {
 	case err == nil:
-	case r.Context().Err() != nil: // nobody is there to read it; the number is nginx's
+	case r.Context().Err() != nil: // the client has gone; nginx uses the same status
 		(&Problem{Status: 499, Title: "the client has gone"}).write(w)
 	default:
 		problemOf(err).write(w)
 	}
 }
 
-// Problem is an answer that says what is wrong: RFC 9457.
+// Problem is the answer to a failed request, in the format of RFC 9457.
 type Problem struct {
 	Status  int    `json:"status"`
 	Title   string `json:"title"`
-	Code    string `json:"code,omitempty"`    // of a failed store
+	Detail  string `json:"detail,omitempty"`  // what the client can do
+	Code    string `json:"code,omitempty"`    // the error code of the store
 	Outcome string `json:"outcome,omitempty"` // of a failed write: "not applied" or "unknown"
-	Holder  string `json:"holder,omitempty"`  // of a job's lock
-	LeftMS  int64  `json:"left_ms,omitempty"` // until the lock is free
+	Holder  string `json:"holder,omitempty"`  // the holder of the lock of a job
+	LeftMS  int64  `json:"left_ms,omitempty"` // milliseconds until the lock is free
 
 	retryAfter time.Duration
 }
@@ -48,7 +52,7 @@ func (p *Problem) write(w http.ResponseWriter) {
 	write(w, p.Status, "application/problem+json", p)
 }
 
-// problemOf is how an error is answered. The texts of the store's errors hold no key and no value.
+// problemOf returns the answer to an error. The texts of the store's errors contain no key and no value.
 func problemOf(err error) *Problem {
 	var p *Problem
 	var tooLong *http.MaxBytesError
@@ -63,8 +67,8 @@ func problemOf(err error) *Problem {
 			p.Outcome = "unknown"
 		}
 		return p
-	case errors.Is(err, adaptor.ErrInvalidValue):
-		return &Problem{Status: http.StatusBadRequest, Title: "a text is not UTF-8", Code: string(adaptor.CodeOf(err))}
+	case errors.Is(err, adaptor.ErrInvalidValue): // the handlers have checked the request
+		return &Problem{Status: http.StatusInternalServerError, Title: "a stored value has another form than this server writes", Code: string(adaptor.CodeOf(err))}
 	}
 	return &Problem{Status: http.StatusInternalServerError, Title: "internal error"}
 }
@@ -81,20 +85,33 @@ func write(w http.ResponseWriter, status int, kind string, value any) {
 	w.Header().Set("Content-Type", kind)
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(value) // who does not listen any more is not to be helped
+	_ = json.NewEncoder(w).Encode(value) // fails only if the client has gone
 }
 
-// readJSON reads a small body into value.
+// readJSON reads a body of at most 4 KiB into value. The body must be one JSON value with known fields
+// and nothing after it.
 func readJSON(w http.ResponseWriter, r *http.Request, value any) error {
 	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4<<10))
 	decoder.DisallowUnknownFields()
 	err := decoder.Decode(value)
-	var tooLong *http.MaxBytesError
-	if err != nil && !errors.As(err, &tooLong) {
-		return badRequest("the body is not the JSON that is expected")
+	if err == nil {
+		if _, err = decoder.Token(); err == io.EOF {
+			return nil
+		}
 	}
-	return err
+	var tooLong *http.MaxBytesError
+	if errors.As(err, &tooLong) {
+		return err
+	}
+	return badRequest("the body must be the one JSON value that this route expects")
 }
 
-// seconds is d for a header, rounded up: who waits so long has waited enough.
+// isText reports whether s is UTF-8 text of 1 to 100 bytes. U+FFFD is refused, because encoding/json
+// puts it in the place of text that is not UTF-8.
+func isText(s string) bool {
+	return s != "" && len(s) <= 100 && !strings.ContainsRune(s, utf8.RuneError)
+}
+
+// seconds returns d in whole seconds for a header, rounded up: a client that waits so long has waited
+// long enough.
 func seconds(d time.Duration) string { return strconv.Itoa(int(math.Ceil(d.Seconds()))) }

@@ -3,22 +3,24 @@ package main
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/zelt-go/kv/examples/cache"
 )
 
-// lookup is how slow the database is.
+// lookup is how long a read of the database takes.
 const lookup = 100 * time.Millisecond
 
-// Database is where the users really are: a map in this process, which plays a slow database.
-// Put yours here.
+// Database holds the users. It is a map in this process that behaves like a slow database. Replace it by
+// your own.
 type Database struct {
 	mu    sync.RWMutex
 	users map[string]cache.User
+	reads atomic.Int64 // calls of Find
 }
 
-// NewDatabase returns a Database with a few users.
+// NewDatabase returns a Database with three users.
 func NewDatabase() *Database {
 	return &Database{users: map[string]cache.User{
 		"1": {ID: "1", Name: "Ada Lovelace"},
@@ -27,8 +29,9 @@ func NewDatabase() *Database {
 	}}
 }
 
-// Find returns the user of the given id, and takes its time.
+// Find returns the user of the given id after the time that a read takes, or the error of ctx.
 func (d *Database) Find(ctx context.Context, id string) (user cache.User, found bool, err error) {
+	d.reads.Add(1)
 	select {
 	case <-time.After(lookup):
 	case <-ctx.Done():

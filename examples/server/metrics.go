@@ -13,15 +13,15 @@ import (
 	"github.com/zelt-go/kv/memory"
 )
 
-// Metrics is what Prometheus reads.
+// Metrics holds the metrics for Prometheus.
 type Metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 }
 
-// NewMetrics returns Metrics of activity, of the store, and of the requests that Observe is told of.
-func NewMetrics(activity *Activity, backend Backend) *Metrics {
+// NewMetrics returns Metrics of activity, of the database, of the store and of the observed requests.
+func NewMetrics(activity *Activity, database *Database, backend Backend) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "http_requests_total", Help: "Requests answered."}, []string{"route", "code"}),
@@ -33,35 +33,38 @@ func NewMetrics(activity *Activity, backend Backend) *Metrics {
 		name, help, label, value string
 		count                    *atomic.Int64
 	}{
-		{"ratelimit_requests_total", "Requests, by what the rate limit decided.", "decision", "allowed", &activity.Allowed},
-		{"ratelimit_requests_total", "Requests, by what the rate limit decided.", "decision", "refused", &activity.Refused},
-		{"ratelimit_requests_total", "Requests, by what the rate limit decided.", "decision", "failed_open", &activity.FailedOpen},
-		{"ratelimit_requests_total", "Requests, by what the rate limit decided.", "decision", "failed_closed", &activity.FailedClosed},
-		{"cache_reads_total", "Reads of users, by what the cache had.", "result", "hit", &activity.CacheHits},
-		{"cache_reads_total", "Reads of users, by what the cache had.", "result", "miss", &activity.CacheMisses},
-		{"cache_reads_total", "Reads of users, by what the cache had.", "result", "bypass", &activity.CacheBypassed},
-		{"sessions_total", "Sessions begun and ended.", "event", "login", &activity.Logins},
-		{"sessions_total", "Sessions begun and ended.", "event", "logout", &activity.Logouts},
-		{"jobs_total", "Jobs asked for, by what became of them.", "result", "run", &activity.JobsRun},
-		{"jobs_total", "Jobs asked for, by what became of them.", "result", "busy", &activity.JobsBusy},
-		{"jobs_total", "Jobs asked for, by what became of them.", "result", "failed", &activity.JobsFailed},
+		{"ratelimit_requests_total", "Requests by the decision of the rate limit.", "decision", "allowed", &activity.Allowed},
+		{"ratelimit_requests_total", "Requests by the decision of the rate limit.", "decision", "refused", &activity.Refused},
+		{"ratelimit_requests_total", "Requests by the decision of the rate limit.", "decision", "failed_open", &activity.FailedOpen},
+		{"ratelimit_requests_total", "Requests by the decision of the rate limit.", "decision", "failed_closed", &activity.FailedClosed},
+		{"cache_reads_total", "Reads of users by the result of the cache.", "result", "hit", &activity.CacheHits},
+		{"cache_reads_total", "Reads of users by the result of the cache.", "result", "miss", &activity.CacheMisses},
+		{"cache_reads_total", "Reads of users by the result of the cache.", "result", "bypass", &activity.CacheBypassed},
+		{"sessions_total", "Logins and logouts.", "event", "login", &activity.Logins},
+		{"sessions_total", "Logins and logouts.", "event", "logout", &activity.Logouts},
+		{"jobs_total", "Requests for jobs by their result.", "result", "run", &activity.JobsRun},
+		{"jobs_total", "Requests for jobs by their result.", "result", "busy", &activity.JobsBusy},
+		{"jobs_total", "Requests for jobs by their result.", "result", "failed", &activity.JobsFailed},
 	} {
 		m.registry.MustRegister(prometheus.NewCounterFunc(
 			prometheus.CounterOpts{Name: c.name, Help: c.help, ConstLabels: prometheus.Labels{c.label: c.value}},
 			func() float64 { return float64(c.count.Load()) }))
 	}
+	m.registry.MustRegister(prometheus.NewCounterFunc(
+		prometheus.CounterOpts{Name: "database_reads_total", Help: "Reads of the database."},
+		func() float64 { return float64(database.reads.Load()) }))
 	if backend.Stats != nil {
 		m.registry.MustRegister(storeCollector(backend.Stats))
 	}
 	return m
 }
 
-// ServeHTTP answers with everything, as text.
+// ServeHTTP answers with all metrics as text.
 func (m *Metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}).ServeHTTP(w, r)
 }
 
-// Observe counts a request that was answered.
+// Observe counts an answered request.
 func (m *Metrics) Observe(route string, status int, took time.Duration) {
 	m.requests.WithLabelValues(route, strconv.Itoa(status)).Inc()
 	m.seconds.WithLabelValues(route).Observe(took.Seconds())
@@ -73,13 +76,13 @@ type storeCollector func() memory.Stats
 func desc(name, help string) *prometheus.Desc { return prometheus.NewDesc(name, help, nil, nil) }
 
 var (
-	storeEntries   = desc("kv_entries", "Entries held, expired ones that are not removed yet included.")
-	storeBytes     = desc("kv_bytes", "Memory that the entries and their index take.")
+	storeEntries   = desc("kv_entries", "Entries, including expired entries that no sweep has removed yet.")
+	storeBytes     = desc("kv_bytes", "Memory of the entries and their index.")
 	storeHits      = desc("kv_hits_total", "Reads that found an entry.")
-	storeMisses    = desc("kv_misses_total", "Reads that found none.")
-	storeExpired   = desc("kv_expired_total", "Entries removed because their time was over.")
+	storeMisses    = desc("kv_misses_total", "Reads that found no entry.")
+	storeExpired   = desc("kv_expired_total", "Expired entries that were removed.")
 	storeSweeps    = desc("kv_sweeps_total", "Sweeps of the collector.")
-	storeLastSweep = desc("kv_last_sweep_seconds", "How long the last sweep took.")
+	storeLastSweep = desc("kv_last_sweep_seconds", "Duration of the last sweep.")
 )
 
 // Describe implements [prometheus.Collector].
