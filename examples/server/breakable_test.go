@@ -16,7 +16,7 @@ import (
 	"github.com/zelt-go/kv/memory"
 )
 
-// breakable is an adaptor for an app that does not answer while fault is set.
+// breakable returns an adaptor for an app. While fault is set, the adaptor loses its answers.
 func breakable(t *testing.T) (option fx.Option, fault *atomic.Bool) {
 	t.Helper()
 	kv, err := memory.New(memory.Config{})
@@ -27,7 +27,7 @@ func breakable(t *testing.T) (option fx.Option, fault *atomic.Bool) {
 
 var errMute = driver.Unknown(errors.New("planted: no answer"))
 
-// mute is a store whose every answer may be lost.
+// mute is a store that loses its answers while fault is set.
 type mute struct {
 	wrap.Store
 	fault *atomic.Bool

@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// silence is how long a new connection may take to send something before nobody waits for it.
+// silence is how long a stopping server waits for the first request of a new connection.
 const silence = time.Second
 
-// conns knows which connections have a request, or may be about to have their first.
+// conns tracks the connections that have a request, or may be about to send their first.
 type conns struct {
 	mu   sync.Mutex
-	busy map[net.Conn]time.Time // when it was made; zero for one with a request
+	busy map[net.Conn]time.Time // when the connection was made; zero while it has a request
 }
 
-// track is a server's ConnState.
+// track implements [http.Server.ConnState].
 func (c *conns) track(conn net.Conn, state http.ConnState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -30,7 +30,7 @@ func (c *conns) track(conn net.Conn, state http.ConnState) {
 	}
 }
 
-// quiet reports whether none is busy.
+// quiet reports whether no connection is busy.
 func (c *conns) quiet() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// site is an app without a network, whose handler is called: so time can be synctest's.
+// site is an app without a network. Tests call its handler, so that they can run in a synctest bubble.
 type site struct {
 	t       *testing.T
 	handler http.Handler
@@ -37,7 +37,7 @@ type site struct {
 	from    string // the client's address
 }
 
-// newSite starts an app with flags; options may swap its adaptor.
+// newSite makes an app with flags. options can replace its adaptor.
 func newSite(t *testing.T, args []string, options ...fx.Option) *site {
 	t.Helper()
 	config, err := parse(append([]string{"--addr=127.0.0.1:0", "--name=replica-1", "--drain=0s"}, args...), io.Discard)
@@ -48,7 +48,7 @@ func newSite(t *testing.T, args []string, options ...fx.Option) *site {
 	return s
 }
 
-// do sends a request, with the cookies that the site has set, as a browser does.
+// do sends a request with the cookies that the site has set, like a browser.
 func (s *site) do(method, path, body string) *http.Response {
 	s.t.Helper()
 	r := httptest.NewRequestWithContext(s.t.Context(), method, path, strings.NewReader(body))
@@ -67,7 +67,7 @@ func (s *site) do(method, path, body string) *http.Response {
 	return w.Result()
 }
 
-// requireDo is do that expects a status, and returns the JSON of the answer.
+// requireDo sends a request, requires the status of the answer and returns its JSON.
 func (s *site) requireDo(status int, method, path, body string) map[string]any {
 	s.t.Helper()
 	answer := s.do(method, path, body)

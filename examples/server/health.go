@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -10,20 +9,20 @@ import (
 	"github.com/zelt-go/kv/adaptor"
 )
 
-// Health tells whether this replica should get requests: not while its store does not answer,
-// and not when it is about to stop.
+// Health tells whether this replica should get requests. It should not while its store does not answer,
+// nor while it stops.
 type Health struct {
 	store    *adaptor.KVStore
 	stopping atomic.Bool
 }
 
-// NewHealth returns a Health of kv.
+// NewHealth returns a Health that asks kv.
 func NewHealth(kv adaptor.KVAdaptor) (*Health, error) {
 	store, err := kv.Namespace("health")
 	return &Health{store: store}, err
 }
 
-// Check returns nil if all is well.
+// Check returns nil if this replica should get requests. It waits for the store for up to a second.
 func (h *Health) Check(ctx context.Context) error {
 	if h.stopping.Load() {
 		return errStopping
@@ -34,14 +33,11 @@ func (h *Health) Check(ctx context.Context) error {
 	return err
 }
 
-var errStopping = errors.New("stopping")
+// errStopping is the answer of a replica that is stopping.
+var errStopping = &Problem{Status: http.StatusServiceUnavailable, Title: "stopping"}
 
 func (h *Health) get(w http.ResponseWriter, r *http.Request) error {
-	err := h.Check(r.Context())
-	if errors.Is(err, errStopping) {
-		return &Problem{Status: http.StatusServiceUnavailable, Title: "stopping"}
-	}
-	if err != nil {
+	if err := h.Check(r.Context()); err != nil {
 		return err
 	}
 	return writeJSON(w, struct {

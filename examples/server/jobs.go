@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -10,10 +11,10 @@ import (
 	"github.com/zelt-go/kv/examples/lock"
 )
 
-// maxTakes is the longest that a job may take.
+// maxTakes is the longest time that a job may take.
 const maxTakes = time.Minute
 
-// Jobs runs jobs, each on one holder at a time among all replicas.
+// Jobs runs jobs. Among all replicas, each job has one holder at a time.
 type Jobs struct {
 	locker   *lock.Locker
 	activity *Activity
@@ -22,27 +23,49 @@ type Jobs struct {
 	ttl      time.Duration
 	takes    time.Duration
 	replica  string
+	stopping context.Context // ends when running jobs must end
+	end      context.CancelCauseFunc
 }
 
 // NewJobs returns Jobs.
 func NewJobs(locker *lock.Locker, activity *Activity, log *slog.Logger, config Config) *Jobs {
-	return &Jobs{locker, activity, log, config.Jobs, config.JobTTL, config.JobTakes, config.Name}
+	stopping, end := context.WithCancelCause(context.Background())
+	return &Jobs{locker, activity, log, config.Jobs, config.JobTTL, config.JobTakes, config.Name, stopping, end}
 }
 
-// Run does the job of the given name, which takes so long, if nobody else is at it: ran is
-// false if somebody is. A job that may have lost its lock ends early, with [lock.ErrLost].
+// errJobsEnded is the cause of a job's end when the server stops.
+var errJobsEnded = errors.New("the server is stopping")
+
+// End ends the running jobs early, so that they release their locks while the store still answers. No job
+// starts after End.
+func (j *Jobs) End() { j.end(errJobsEnded) }
+
+// Run runs the job of the given name, which takes the given time, and reports whether it ran. ran is
+// false if another holder runs the job. Run returns [lock.ErrLost] if the job ended early because it may
+// have lost its lock, and errJobsEnded if the server stops.
 func (j *Jobs) Run(ctx context.Context, name string, takes time.Duration) (ran bool, err error) {
-	asked := time.Now() // the lock's time began later
-	return j.locker.Run(ctx, name, j.ttl, func(ctx context.Context, l *lock.Lock) error {
+	if j.stopping.Err() != nil {
+		return false, errJobsEnded
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(j.stopping, func() { cancel(errJobsEnded) })()
+	asked := time.Now() // the time to live of the lock begins later
+	ran, err = j.locker.Run(ctx, name, j.ttl, func(ctx context.Context, l *lock.Lock) error {
 		j.log.Info("job began", "job", name)
 		err := j.work(ctx, l, asked.Add(j.ttl), takes)
 		j.log.Info("job ended", "job", name)
 		return err
 	})
+	if !ran && err != nil && j.stopping.Err() != nil {
+		err = errJobsEnded
+	}
+	return ran, err
 }
 
-// work plays a job that takes so long. It extends its lock in good time, and ends when it can't:
-// before the lock may be another's, at held, some time is left for what is on its way.
+// work stands for a job that takes the given time. It extends its lock early, and ends if it cannot. At
+// the time held, another holder may get the lock: work ends earlier, because requests that it has sent
+// need time to arrive.
 func (j *Jobs) work(ctx context.Context, l *lock.Lock, held time.Time, takes time.Duration) error {
 	done := time.After(takes)
 	for {
@@ -50,7 +73,7 @@ func (j *Jobs) work(ctx context.Context, l *lock.Lock, held time.Time, takes tim
 		case <-done:
 			return nil
 		case <-ctx.Done():
-			return ctx.Err()
+			return context.Cause(ctx)
 		case <-time.After(j.ttl / 4):
 		}
 		asked, last := time.Now(), held.Add(-j.ttl/4)
@@ -69,7 +92,7 @@ func (j *Jobs) work(ctx context.Context, l *lock.Lock, held time.Time, takes tim
 func (j *Jobs) post(w http.ResponseWriter, r *http.Request) error {
 	name, takes := r.PathValue("name"), j.takes
 	if !slices.Contains(j.names, name) {
-		return &Problem{Status: http.StatusNotFound, Title: "no such job"}
+		return &Problem{Status: http.StatusNotFound, Title: "no such job", Detail: "--jobs (JOBS) lists the jobs"}
 	}
 	if text := r.URL.Query().Get("takes"); text != "" {
 		var err error
@@ -89,7 +112,12 @@ func (j *Jobs) post(w http.ResponseWriter, r *http.Request) error {
 	case ran:
 		j.activity.JobsFailed.Add(1)
 		j.log.Warn("job failed", "job", name, "error", err)
+		if err == errJobsEnded { // the lock is released
+			return &Problem{Status: http.StatusServiceUnavailable, Title: "the job ended early because the server is stopping", retryAfter: time.Second}
+		}
 		return &Problem{Status: http.StatusInternalServerError, Title: "the job did not end well: it may have lost its lock"}
+	case err == errJobsEnded:
+		return errStopping
 	case err != nil:
 		return err
 	}
@@ -97,7 +125,7 @@ func (j *Jobs) post(w http.ResponseWriter, r *http.Request) error {
 	return j.busy(r.Context(), name)
 }
 
-// busy says who is at the job, and for how long at least.
+// busy returns the Problem that names the holder of a job, and the time that its lock has left.
 func (j *Jobs) busy(ctx context.Context, name string) error {
 	holder, found, err := j.locker.Holder(ctx, name)
 	if err != nil {
@@ -105,8 +133,16 @@ func (j *Jobs) busy(ctx context.Context, name string) error {
 	}
 	p := &Problem{Status: http.StatusConflict, Title: name + " has just ended elsewhere", retryAfter: time.Second}
 	if found {
-		p.Title = name + " is held by " + holder.Owner
+		p.Title = name + " is held by " + holderName(holder)
 		p.Holder, p.LeftMS, p.retryAfter = holder.Owner, holder.Left.Milliseconds(), holder.Left
 	}
 	return p
+}
+
+// holderName returns the name of a holder for people.
+func holderName(holder lock.Holder) string {
+	if holder.Owner == "" {
+		return "another program"
+	}
+	return holder.Owner
 }

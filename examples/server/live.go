@@ -14,14 +14,14 @@ const (
 	maxStreams   = 100
 )
 
-// Live tells the page what goes on, twice a second, by server-sent events.
+// Live sends the page the state of this replica twice a second, by server-sent events.
 type Live struct {
 	activity *Activity
 	backend  Backend
 	jobs     *Jobs
 	limit    *Limit
 	config   Config
-	streams  chan struct{} // one element for each
+	streams  chan struct{} // one element for each open stream
 	end      chan struct{}
 	ended    sync.Once
 }
@@ -34,7 +34,7 @@ func NewLive(activity *Activity, backend Backend, jobs *Jobs, limit *Limit, conf
 	}
 }
 
-// State is what the page shows.
+// State is the content of the page.
 type State struct {
 	Replica string     `json:"replica"`
 	Store   string     `json:"store"`
@@ -43,8 +43,8 @@ type State struct {
 	Cache   cacheState `json:"cache"`
 	Logins  int64      `json:"logins"`
 	Logouts int64      `json:"logouts"`
-	Jobs    []jobState `json:"jobs"`
-	Memory  *memState  `json:"memory,omitempty"` // of a store that counts
+	Jobs    []jobState `json:"jobs"`             // never null
+	Memory  *memState  `json:"memory,omitempty"` // only of a store with statistics
 }
 
 type rateState struct {
@@ -77,7 +77,7 @@ type memState struct {
 	LastSweep string `json:"last_sweep"`
 }
 
-// State returns what there is to show now.
+// State returns the present state.
 func (l *Live) State(ctx context.Context) State {
 	a := l.activity
 	s := State{
@@ -88,13 +88,16 @@ func (l *Live) State(ctx context.Context) State {
 		},
 		Cache:  cacheState{a.CacheHits.Load(), a.CacheMisses.Load(), a.CacheBypassed.Load()},
 		Logins: a.Logins.Load(), Logouts: a.Logouts.Load(),
+		Jobs: []jobState{},
 	}
 	for _, name := range l.jobs.names {
 		job := jobState{Name: name}
-		if s.Up { // one that is down is asked once
+		if s.Up { // a store that does not answer is asked once
 			holder, held, err := l.jobs.locker.Holder(ctx, name)
 			s.Up = err == nil
-			job.Held, job.Holder, job.LeftMS = held, holder.Owner, holder.Left.Milliseconds()
+			if job.Held = held; held {
+				job.Holder, job.LeftMS = holderName(holder), holder.Left.Milliseconds()
+			}
 		}
 		s.Jobs = append(s.Jobs, job)
 	}
@@ -105,13 +108,13 @@ func (l *Live) State(ctx context.Context) State {
 	return s
 }
 
-// End ends the streams, which otherwise would not.
+// End ends the streams, which otherwise last as long as their clients.
 func (l *Live) End() { l.ended.Do(func() { close(l.end) }) }
 
 func (l *Live) get(w http.ResponseWriter, r *http.Request) error {
 	select {
 	case <-l.end:
-		return &Problem{Status: http.StatusServiceUnavailable, Title: "stopping"}
+		return errStopping
 	case l.streams <- struct{}{}:
 		defer func() { <-l.streams }()
 	default:

@@ -14,12 +14,12 @@ import (
 )
 
 var (
-	load   = flag.Duration("load", 0, "how long TestLoad measures each server in a round; 0: not at all")
+	load   = flag.Duration("load", 0, "time that TestLoad measures each server in a round; 0 skips the test")
 	rounds = flag.Int("rounds", 7, "rounds of TestLoad")
 )
 
-// What the rate limit costs: wrk on GET /users/1, which the cache answers, with the limit and
-// without it, in turn in each round. `make load` runs it.
+// TestLoad measures the cost of the rate limit. In each round it runs wrk on GET /users/1, which the cache
+// answers, with the limit and without it. `make load` runs the test.
 func TestLoad(t *testing.T) {
 	if *load == 0 {
 		t.Skip("only with -load")
@@ -41,7 +41,7 @@ func TestLoad(t *testing.T) {
 				} else {
 					b, a = measure(open), measure(limited)
 				}
-				if i > 0 { // the first one warms up
+				if i > 0 { // the first round warms up
 					with, without = append(with, a.time), append(without, b.time)
 					overhead, cpu = append(overhead, a.time-b.time), append(cpu, a.cpu-b.cpu)
 				}
@@ -53,12 +53,12 @@ func TestLoad(t *testing.T) {
 	})
 }
 
-// cost is how many microseconds a request takes, and how many of a processor in the server.
+// cost is the time of a request, and its processor time in the server, in microseconds.
 type cost struct{ time, cpu float64 }
 
 func wrk(t *testing.T, p *process, connections int) cost {
 	t.Helper()
-	time.Sleep(50 * time.Millisecond) // the last load ends
+	time.Sleep(50 * time.Millisecond) // the previous load ends
 	before := p.cpu()
 	out, err := exec.Command("wrk", "-t1", fmt.Sprint("-c", connections), fmt.Sprintf("-d%ds", int(load.Seconds())), p.url+"/users/1").CombinedOutput()
 	require.NoError(t, err, string(out))
@@ -69,7 +69,7 @@ func wrk(t *testing.T, p *process, connections int) cost {
 	}
 }
 
-// cpu is how many seconds of a processor the process has used, to 10 ms.
+// cpu returns the processor time of the server in seconds. Its resolution is 10 ms.
 func (p *process) cpu() float64 {
 	p.t.Helper()
 	got, err := send(newClient(p.t), "GET", p.url+"/metrics", "")
@@ -77,7 +77,7 @@ func (p *process) cpu() float64 {
 	return number(p.t, `process_cpu_seconds_total ([\d.e+]+)`, got.body)
 }
 
-// number is what a pattern finds in a text.
+// number returns the number that a pattern finds in a text.
 func number(t *testing.T, pattern, text string) float64 {
 	t.Helper()
 	match := regexp.MustCompile(pattern).FindStringSubmatch(text)

@@ -5,7 +5,7 @@ import (
 	"log/slog"
 )
 
-// newLogger returns the log that the configuration asks for.
+// newLogger returns a log with the level and the format of the configuration.
 func newLogger(config Config, w io.Writer) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(config.LogLevel)) // kong has checked it

@@ -1,15 +1,15 @@
-// Command server is what a team would start from: an HTTP service whose parts get their stores
-// by injection, and which behaves in production.
+// Command server is a whole HTTP service that a team can start from. Its parts get their stores by
+// injection, and it is ready for production.
 //
 //	go run ./examples/server                                    # on memory
 //	KV_URL=redis://localhost:6379 go run ./examples/server      # on Redis, with any number of replicas
-//	go run ./examples/server -h                                 # everything else that can be set
+//	go run ./examples/server -h                                 # all settings
 //
-// Then open http://localhost:8080.
+// Then open http://localhost:8080. README.md describes the routes.
 //
-// SIGTERM or Ctrl-C stops it gracefully: /healthz turns to 503, requests in flight end, the store
-// stops last. A second signal ends it at once. It exits with 0 if all ended well, 1 if it
-// could not start or not stop in time, and 2 if the configuration can't be.
+// SIGTERM or Ctrl-C stops it gracefully: /healthz answers 503, requests in flight end, and the store
+// stops last. A second signal ends it immediately. The exit code is 0 after a clean end, 1 if the server
+// could not start or not stop in time, and 2 for an invalid configuration.
 package main
 
 import (
@@ -34,11 +34,11 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	context.AfterFunc(ctx, stop) // a second signal ends the program immediately
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run serves until ctx ends, and returns the exit code. Tests add options.
+// run serves until ctx ends and returns the exit code. Tests add options.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer, options ...fx.Option) int {
 	config, err := parse(args, stdout)
 	switch {
@@ -55,17 +55,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, options .
 	defer cancel()
 	if err := app.Start(starting); err != nil {
 		if ctx.Err() != nil {
-			return exitFailed // by a signal
+			return exitFailed // a signal has ended ctx
 		}
-		fmt.Fprintf(stderr, "server: %v\n", dig.RootCause(err)) // without fx's account of who asked for what
+		fmt.Fprintf(stderr, "server: %v\n", dig.RootCause(err)) // without fx's list of constructors
 		return exitFailed
 	}
 
-	log.Info("serving", "url", server.URL()) // from here on a signal stops it gracefully
+	log.Info("serving", "url", server.URL()) // from now on a signal stops the server gracefully
 	code := exitOK
 	select {
 	case <-ctx.Done():
-		log.Info("stopping; a second signal ends it at once", "grace", config.Grace)
+		log.Info("stopping; a second signal ends the server immediately", "grace", config.Grace)
 	case err := <-server.Failed():
 		log.Error("the server failed", "error", err)
 		code = exitFailed

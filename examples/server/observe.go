@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// observed counts and logs each request by its route alone: paths and cookies may hold what is
-// secret.
+// observed counts and logs each request by its route. Paths and cookies may contain secrets, so the log
+// never contains them.
 func observed(next http.Handler, metrics *Metrics, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begin := time.Now()
@@ -23,7 +23,7 @@ func observed(next http.Handler, metrics *Metrics, log *slog.Logger) http.Handle
 	})
 }
 
-// recorder remembers the status.
+// recorder records the status of an answer.
 type recorder struct {
 	http.ResponseWriter
 	status int
@@ -35,5 +35,5 @@ func (r *recorder) WriteHeader(status int) {
 	r.ResponseWriter.WriteHeader(status)
 }
 
-// Unwrap is for [http.ResponseController].
+// Unwrap implements the method that [http.ResponseController] looks for.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

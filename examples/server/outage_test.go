@@ -13,10 +13,9 @@ import (
 	"github.com/zelt-go/kv/internal/redistest"
 )
 
-// Redis is killed and started again under load, and its answers are lost on the way. The service answers
-// throughout, as it is configured to, and recovers by itself; no hit is counted twice, and none that was
-// acknowledged is lost.
-func TestOutage(t *testing.T) {
+// Under load, Redis is killed and restarted, and the network loses its answers. The server answers all the
+// time as configured, and recovers by itself. No hit is counted twice, and no acknowledged hit is lost.
+func TestOutageLosesNoHit(t *testing.T) {
 	for _, fail := range []string{"open", "closed"} {
 		t.Run(fail, func(t *testing.T) {
 			server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
@@ -65,7 +64,7 @@ func TestOutage(t *testing.T) {
 	}
 }
 
-// outage counts hits, and what was answered.
+// outage counts hits and answers.
 type outage struct {
 	t      *testing.T
 	url    string
@@ -74,12 +73,12 @@ type outage struct {
 	mu      sync.Mutex
 	answers map[int]int  // by status
 	seen    map[int]bool // numbers of hits
-	unknown int          // hits that may have been counted
+	unknown int          // hits with an unknown outcome
 	slowest time.Duration
 }
 
-// underLoad does what happens while 16 clients count hits, and then compares what they heard with what the
-// server has.
+// underLoad calls happens while 16 clients count hits. Then it compares their answers with the counter in
+// Redis.
 func (o *outage) underLoad(server *redistest.Server, name string, happens func()) {
 	o.t.Helper()
 	var wg sync.WaitGroup
@@ -106,8 +105,8 @@ func (o *outage) underLoad(server *redistest.Server, name string, happens func()
 	end()
 	counted, err := strconv.Atoi(server.Do("GET", "hits:home"))
 	require.NoError(o.t, err)
-	require.GreaterOrEqual(o.t, counted, len(o.seen), "what was acknowledged is there")
-	require.LessOrEqual(o.t, counted, len(o.seen)+o.unknown, "and nothing twice")
+	require.GreaterOrEqual(o.t, counted, len(o.seen), "no acknowledged hit is lost")
+	require.LessOrEqual(o.t, counted, len(o.seen)+o.unknown, "no hit is counted twice")
 	o.t.Logf("%-15s: %d hits acknowledged, %d unknown, %d counted; %d answers of 503", name, len(o.seen), o.unknown, counted, o.answers[http.StatusServiceUnavailable])
 }
 

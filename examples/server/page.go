@@ -8,7 +8,7 @@ import (
 //go:embed page
 var files embed.FS
 
-// page answers with a file of the page, which loads nothing from elsewhere.
+// page answers with a file of the page. The page loads nothing from other origins.
 func page(name string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", "default-src 'self'; frame-ancestors 'none'")

@@ -2,5 +2,5 @@
 
 package main
 
-// raceEnabled has the program built as the tests are.
+// raceEnabled makes the tests build the server with the race detector, like the tests.
 const raceEnabled = true

@@ -20,8 +20,8 @@ var (
 	deaths  = flag.Int("deaths", 16, "holders that die in TestNeverTwoHolders")
 )
 
-// 200 clients that never let up against a limit of 20, over many windows: each window lets exactly
-// 20 pass. The answers say how many remain, so in n windows each of 19 … 0 is seen n times.
+// 200 clients send requests without a pause against a limit of 20. Exactly 20 requests pass in each window.
+// Each answer has the remaining number, so in n windows each number from 19 to 0 comes n times.
 func TestExactlyTheLimit(t *testing.T) {
 	const clients, limit = 200, 20
 	test := func(t *testing.T, replicas ...*process) {
@@ -86,14 +86,14 @@ func TestExactlyTheLimit(t *testing.T) {
 	})
 }
 
-// span is when a holder surely was at a job: it logs that it began after it got the lock, and that it
-// ended before it gives it back.
+// span is the time in which a holder certainly ran a job. The server logs the begin after it got the lock,
+// and the end before it releases the lock.
 type span struct {
 	job        string
 	began, end time.Time
 }
 
-// spans reads them from the log of a process that has ended; one without an end lasted until it died.
+// spans returns the spans in the log of a process that has ended. A span without an end lasted until died.
 func spans(p *process, died time.Time) []span {
 	var list []span
 	open := map[string]time.Time{}
@@ -112,7 +112,7 @@ func spans(p *process, died time.Time) []span {
 	return list
 }
 
-// Two replicas fight for jobs, and are killed in turn, with all the locks that they hold.
+// Two replicas compete for jobs. The test kills them in turn, with all the locks that they hold.
 func TestNeverTwoHolders(t *testing.T) {
 	const ttl = 400 * time.Millisecond
 	var names []string
@@ -138,7 +138,7 @@ func TestNeverTwoHolders(t *testing.T) {
 					url := replicas[i].url
 					tries++
 					mu.Unlock()
-					// Some shorter than the ttl, some longer, which have to extend. An error is a death.
+					// Some jobs take longer than the ttl and must extend their locks. An error comes from a killed server.
 					got, err := send(c, "POST", fmt.Sprintf("%s/jobs/%s?takes=%dms", url, name, 100+n%4*300), "")
 					if err == nil && got.status != http.StatusOK && got.status != http.StatusConflict {
 						t.Errorf("%d: %s", got.status, got.body)
@@ -156,7 +156,7 @@ func TestNeverTwoHolders(t *testing.T) {
 	var all []span
 	died, orphans := 0, []span{}
 	for i := 0; died < *deaths; i = 1 - i {
-		time.Sleep(ttl * 3 / 2) // the load goes on, and locks of the dead move on
+		time.Sleep(ttl * 3 / 2) // the load continues, and the locks of killed servers become free
 		p := replicas[i]
 		now := time.Now()
 		p.kill()
@@ -191,8 +191,8 @@ func TestNeverTwoHolders(t *testing.T) {
 			}
 		}
 	}
-	require.Positive(t, longer, "some were extended")
-	// What the dead held moves on when its time is over.
+	require.Positive(t, longer, "some locks were extended")
+	// The locks of killed servers become free after their time to live.
 	var longest time.Duration
 	for _, dead := range orphans {
 		var next time.Time
@@ -210,8 +210,8 @@ func TestNeverTwoHolders(t *testing.T) {
 	require.Less(t, longest, ttl+patience)
 }
 
-// A holder that stands still loses its lock to the next one, and notices when it goes on.
-func TestFrozenHolder(t *testing.T) {
+// A holder that is suspended loses its lock to the next holder. It notices the loss when it continues.
+func TestSuspendedHolderNoticesTheLoss(t *testing.T) {
 	env := []string{"KV_URL=" + redistest.Start(t).URL(), "RATE_LIMIT=0", "JOB_TTL=500ms"}
 	frozen, other := start(t, append(env, "NAME=frozen")...), start(t, append(env, "NAME=other")...)
 	c := newClient(t)

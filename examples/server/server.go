@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// writeTimeout is how long an answer may take, what a job takes not included.
+// writeTimeout is how long an answer may take, without the time of a job.
 const writeTimeout = 15 * time.Second
 
 // Server serves HTTP from Start to Stop.
@@ -19,19 +19,20 @@ type Server struct {
 	conns    conns
 	health   *Health
 	live     *Live
+	jobs     *Jobs
 	log      *slog.Logger
 	addr     string
 	drain    time.Duration
 	listener net.Listener
-	ended    chan struct{} // serving has
+	ended    chan struct{} // closed when the server no longer accepts connections
 	failed   chan error
 }
 
 // NewServer returns a Server of handler.
-func NewServer(handler http.Handler, health *Health, live *Live, log *slog.Logger, config Config) *Server {
+func NewServer(handler http.Handler, health *Health, live *Live, jobs *Jobs, log *slog.Logger, config Config) *Server {
 	s := &Server{
 		conns:  conns{busy: map[net.Conn]time.Time{}},
-		health: health, live: live, log: log,
+		health: health, live: live, jobs: jobs, log: log,
 		addr: config.Addr, drain: config.Drain,
 		ended: make(chan struct{}), failed: make(chan error, 1),
 	}
@@ -48,13 +49,13 @@ func NewServer(handler http.Handler, health *Health, live *Live, log *slog.Logge
 	return s
 }
 
-// Failed gets the error of a server that ended by itself.
+// Failed returns the channel that receives the error of a server that ended by itself.
 func (s *Server) Failed() <-chan error { return s.failed }
 
-// URL is where the server listens, after Start.
+// URL returns the address of the server. It is valid after Start.
 func (s *Server) URL() string { return "http://" + s.listener.Addr().String() }
 
-// Start listens, and serves in the background.
+// Start listens and serves in the background.
 func (s *Server) Start(ctx context.Context) error {
 	var config net.ListenConfig
 	var err error
@@ -70,12 +71,18 @@ func (s *Server) Start(ctx context.Context) error {
 	return nil
 }
 
-// Stop has balancers and clients go elsewhere, for as long as the drain lasts: /healthz says so, and
-// connections are closed after their next answer. Then it takes no more connections, and waits for the
-// requests of those that it has, or for ctx, whose error it then returns.
+// Stop stops the server in three steps.
 //
-// [http.Server.Shutdown] is not enough for that: it drops the requests of connections that it has taken
-// and not read yet, and waits five seconds for those that stay silent.
+//  1. For the time of the drain, the server still takes requests. /healthz answers 503, and connections
+//     close after their next answer, so that balancers and clients go elsewhere.
+//  2. The server takes no more connections and waits for the requests that it has. Jobs may use three
+//     quarters of the time that ctx has left.
+//  3. Jobs that still run end early, so that they release their locks while the store answers.
+//
+// Stop returns an error if ctx ends before all requests are answered.
+//
+// [http.Server.Shutdown] is not enough here: it drops the requests of connections that it has accepted
+// and not read yet, and waits five seconds for silent connections.
 func (s *Server) Stop(ctx context.Context) error {
 	s.health.stopping.Store(true)
 	s.live.End()
@@ -86,9 +93,16 @@ func (s *Server) Stop(ctx context.Context) error {
 	_ = s.listener.Close()
 	<-s.ended
 	defer s.http.Close()
+	defer s.jobs.End()
+	var jobsEnd <-chan time.Time
+	if deadline, has := ctx.Deadline(); has {
+		jobsEnd = time.After(time.Until(deadline) * 3 / 4)
+	}
 	for !s.conns.quiet() {
 		select {
 		case <-time.After(5 * time.Millisecond):
+		case <-jobsEnd:
+			s.jobs.End()
 		case <-ctx.Done():
 			return fmt.Errorf("requests in flight were cut: %w", ctx.Err())
 		}
@@ -96,7 +110,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	return nil
 }
 
-// closing closes connections after their next answer once the server is to stop.
+// closing closes connections after their next answer while the server stops.
 func (s *Server) closing(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.health.stopping.Load() {

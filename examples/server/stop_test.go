@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -20,32 +22,33 @@ import (
 	"github.com/zelt-go/kv/internal/redistest"
 )
 
-// SIGTERM under load. What was begun is answered whole, and what was done was answered: the hits that
-// are counted in Redis are those that clients heard of.
+// SIGTERM under load. Each request that has begun gets its whole answer, and Redis has exactly the hits
+// that clients got an answer for.
 func TestSIGTERMUnderLoad(t *testing.T) {
-	// As balancers do: who is told that the replica is to stop goes to the other one. Nobody sees an error.
-	t.Run("clients that listen", func(t *testing.T) {
+	// These clients behave like balancers: a client whose connection is closed goes to the other replica.
+	// No client gets an error.
+	t.Run("clients that change the replica", func(t *testing.T) {
 		l := underSIGTERM(t, true)
 		require.Zero(t, l.refused.Load())
 		require.Zero(t, l.reset.Load())
 	})
-	// Who goes on until the port is closed may find it closed, or be reset by the system in the
-	// moment between: a connection that no program had taken. Nothing else.
-	t.Run("clients that don't", func(t *testing.T) {
+	// These clients continue until the port is closed. They get a refused connection, or a reset of a
+	// connection that the server had not accepted. They get no other error.
+	t.Run("clients that stay", func(t *testing.T) {
 		require.Positive(t, underSIGTERM(t, false).refused.Load())
 	})
 }
 
-// tally is what became of requests.
-type tally struct{ counted, refused, reset, cut atomic.Int64 }
+// outcomes counts requests by their outcome.
+type outcomes struct{ counted, refused, reset, cut atomic.Int64 }
 
-func underSIGTERM(t *testing.T, listen bool) *tally {
+func underSIGTERM(t *testing.T, listen bool) *outcomes {
 	server := redistest.Start(t)
 	env := []string{"KV_URL=" + server.URL(), "RATE_LIMIT=0", "DRAIN=300ms", "GRACE=10s"}
 	stays, goes := start(t, env...), start(t, env...)
 	c := newClient(t)
 	var (
-		l    tally
+		l    outcomes
 		wg   sync.WaitGroup
 		stop = make(chan struct{})
 	)
@@ -79,7 +82,7 @@ func underSIGTERM(t *testing.T, listen bool) *tally {
 			}
 		})
 	}
-	// A request that takes long: its job extends and releases its lock after the signal.
+	// A long request: its job extends and releases its lock after the signal.
 	wg.Go(func() {
 		got, err := send(c, "POST", goes.url+"/jobs/report?takes=2s", "")
 		if err != nil || got.status != http.StatusOK {
@@ -93,42 +96,76 @@ func underSIGTERM(t *testing.T, listen bool) *tally {
 	require.Eventually(t, func() bool {
 		got, err := send(c, "GET", goes.url+"/healthz", "")
 		return err == nil && got.status == http.StatusServiceUnavailable
-	}, patience, time.Millisecond, "balancers are told")
+	}, patience, time.Millisecond, "balancers see it")
 	require.Equal(t, exitOK, goes.wait())
 	took := time.Since(begin)
 	close(stop)
 	wg.Wait()
 	require.Less(t, took, 10*time.Second)
 	require.Zero(t, l.cut.Load())
-	require.Equal(t, fmt.Sprint(l.counted.Load()), server.Do("GET", "hits:home"), "done is what was answered")
+	require.Equal(t, fmt.Sprint(l.counted.Load()), server.Do("GET", "hits:home"), "each counted hit was answered")
 	require.Equal(t, "0", server.Do("EXISTS", "locks:report"), "released")
 	t.Logf("exit 0 after %v; %d requests answered, %d cut, %d refused, %d reset by the system",
 		took.Round(time.Millisecond), l.counted.Load(), l.cut.Load(), l.refused.Load(), l.reset.Load())
 	return &l
 }
 
-// A request that outlasts the grace is cut, and the exit code says so.
-func TestGraceIsOver(t *testing.T) {
-	p := start(t, "DRAIN=0s", "GRACE=300ms")
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		if _, err := send(newClient(t), "POST", p.url+"/jobs/report?takes=30s", ""); err == nil {
-			t.Error("answered")
+// A job that still runs when the grace is nearly over ends early. Its lock is free immediately, and its
+// client gets an answer.
+func TestJobEndsBeforeTheStoreStops(t *testing.T) {
+	everywhere(t, func(t *testing.T, env ...string) {
+		p := start(t, append(env, "DRAIN=0s", "GRACE=4s", "JOB_TTL=1m")...)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			got, err := send(newClient(t), "POST", p.url+"/jobs/report?takes=30s", "")
+			if err != nil || got.status != http.StatusServiceUnavailable || !strings.Contains(got.body, "the job ended early") {
+				t.Error(err, got)
+			}
+		})
+		p.waitFor("job began")
+		p.signal(syscall.SIGTERM)
+		require.Equal(t, exitOK, p.wait())
+		p.waitFor("job ended")
+		wg.Wait()
+		if len(env) > 0 {
+			next := start(t, env...)
+			got, err := send(newClient(t), "POST", next.url+"/jobs/report?takes=0s", "")
+			require.NoError(t, err)
+			require.Equal(t, http.StatusOK, got.status, got.body)
 		}
 	})
-	p.waitFor("job began")
+}
+
+// A job that would begin while the server stops does not begin.
+func TestNoJobBeginsAfterTheEnd(t *testing.T) {
+	var jobs *Jobs
+	s := newSite(t, nil, fx.Populate(&jobs))
+	jobs.End()
+	requireProblem(t, s.do("POST", "/jobs/report", ""), http.StatusServiceUnavailable, "stopping")
+	require.NotContains(t, s.log.String(), "job began")
+}
+
+// A request that takes longer than the grace is cut, and the exit code shows it.
+func TestRequestBeyondTheGraceIsCut(t *testing.T) {
+	p := start(t, "DRAIN=0s", "GRACE=300ms")
+	conn, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = io.WriteString(conn, "PUT /users/1 HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 99\r\n\r\n")
+	require.NoError(t, err)
+	_, err = io.ReadFull(conn, make([]byte, len("HTTP/1.1 100 Continue")))
+	require.NoError(t, err, "the server waits for the body, which never comes")
 	p.signal(syscall.SIGTERM)
 	require.Equal(t, exitFailed, p.wait())
 	p.waitFor("not stopped cleanly")
-	wg.Wait()
 }
 
-func TestSecondSignal(t *testing.T) {
+func TestSecondSignalEndsTheServerImmediately(t *testing.T) {
 	p := start(t, "DRAIN=20s", "GRACE=30s")
 	begin := time.Now()
 	p.signal(syscall.SIGTERM)
-	p.waitFor("stopping; a second signal ends it at once")
-	require.Eventually(t, func() bool { // the signal is the system's again a moment after the line
+	p.waitFor("stopping; a second signal ends the server immediately")
+	require.Eventually(t, func() bool { // the program gives the signal back to the system shortly after the line
 		_ = p.cmd.Process.Signal(syscall.SIGTERM)
 		select {
 		case <-p.drained:
@@ -141,8 +178,8 @@ func TestSecondSignal(t *testing.T) {
 	require.Less(t, time.Since(begin), 10*time.Second)
 }
 
-// In this process, where goroutines can be seen: nothing is left, with a page open and a job at work.
-// The store stops last.
+// The server runs in this process, where the test sees its goroutines. With a page open and a job at
+// work, the stop leaves no goroutine. The store stops last.
 func TestStopLeavesNothing(t *testing.T) {
 	everywhere(t, func(t *testing.T, env ...string) {
 		t.Setenv("KV_URL", "")
@@ -194,7 +231,7 @@ func TestStopLeavesNothing(t *testing.T) {
 	})
 }
 
-// syncBuffer is a buffer for two goroutines.
+// syncBuffer is a buffer for concurrent use.
 type syncBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
