@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
+	"slices"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -12,47 +14,49 @@ import (
 	"github.com/zelt-go/kv/adaptor/redis"
 )
 
-// Config is what can be set, by flags, and by the environment where no flag is given.
+// Config is the configuration. A flag wins over its environment variable.
 type Config struct {
-	Addr string `env:"ADDR" default:"localhost:8080" help:"Address to listen on: host:port. \":8080\" is all interfaces, port 0 any free one."`
-	Name string `env:"NAME" help:"Name of this replica, as others see it (default: host name and process id)."`
+	Addr string `env:"ADDR" default:"localhost:8080" help:"Address to listen on: host:port. \":8080\" means all interfaces, and port 0 any free port."`
+	Name string `env:"NAME" help:"Name of this replica in locks and on the page (default: host name and process id)."`
 
-	KVURL        string        `name:"kv-url" env:"KV_URL" help:"Redis or Valkey to keep everything on, such as redis://:password@host:6379. Empty: the memory of this process."`
-	KVTimeout    time.Duration `name:"kv-timeout" env:"KV_TIMEOUT" default:"1s" help:"How long Redis may take to answer."`
-	KVMaxMB      int64         `name:"kv-max-mb" env:"KV_MAX_MB" default:"64" help:"Bound of the memory store, in MiB."`
+	KVURL        string        `name:"kv-url" env:"KV_URL" help:"Redis or Valkey server that stores everything, such as redis://:password@host:6379. Empty: the memory of this process."`
+	KVTimeout    time.Duration `name:"kv-timeout" env:"KV_TIMEOUT" default:"1s" help:"Longest time of an answer of Redis."`
+	KVMaxMB      int64         `name:"kv-max-mb" env:"KV_MAX_MB" default:"64" help:"Largest size of the memory store, in MiB."`
 	KVGCInterval time.Duration `name:"kv-gc-interval" env:"KV_GC_INTERVAL" default:"10s" help:"Time between two sweeps of the memory store."`
 
-	RateLimit  int64         `env:"RATE_LIMIT" default:"20" help:"Requests that a client may make in a window; 0: any number."`
-	RateWindow time.Duration `env:"RATE_WINDOW" default:"10s" help:"How long a window lasts."`
-	RateBy     string        `env:"RATE_BY" default:"address" enum:"address,session" help:"What a client is: its address, or its session if it has one (address,session)."`
-	RateFail   string        `env:"RATE_FAIL" default:"open" enum:"open,closed" help:"What becomes of requests while the store is down: they pass, or are answered with 503 (open,closed)."`
-	Forwarded  bool          `env:"FORWARDED" help:"The address of a client is the last one in X-Forwarded-For: for a server behind exactly one proxy, which sets it."`
+	RateLimit  int64         `env:"RATE_LIMIT" default:"20" help:"Requests that a client may make in a window. 0: any number."`
+	RateWindow time.Duration `env:"RATE_WINDOW" default:"10s" help:"Length of a window."`
+	RateBy     string        `env:"RATE_BY" default:"address" enum:"address,session" help:"What identifies a client: its address, or its session if it has one (address,session). A login always counts for the address and for the user."`
+	RateFail   string        `env:"RATE_FAIL" default:"open" enum:"open,closed" help:"Requests while the store is down pass (open) or get the status 503 (closed)."`
+	Forwarded  bool          `env:"FORWARDED" help:"The server is behind exactly one proxy, which adds the address of its client to X-Forwarded-For. The last entry counts, with or without a port. If it is not an address, the address of the proxy counts."`
 
-	CacheTTL   time.Duration `name:"cache-ttl" env:"CACHE_TTL" default:"1m" help:"How long a user stays in the cache."`
-	SessionTTL time.Duration `name:"session-ttl" env:"SESSION_TTL" default:"30m" help:"How long a session lives after it was last used."`
-	Secure     bool          `env:"SECURE" help:"The session cookie is for HTTPS alone."`
+	CacheTTL   time.Duration `name:"cache-ttl" env:"CACHE_TTL" default:"1m" help:"Time to live of a user in the cache."`
+	SessionTTL time.Duration `name:"session-ttl" env:"SESSION_TTL" default:"30m" help:"Time to live of a session after its last use."`
+	Secure     bool          `env:"SECURE" help:"Browsers send the session cookie over HTTPS only."`
 
-	Jobs     []string      `env:"JOBS" default:"report,backup,cleanup" help:"Names of the jobs, of which each has one holder at a time."`
-	JobTTL   time.Duration `name:"job-ttl" env:"JOB_TTL" default:"5s" help:"How long the lock of a job outlives a holder that died."`
-	JobTakes time.Duration `env:"JOB_TAKES" default:"3s" help:"How long a job takes unless the request says otherwise."`
+	Jobs     []string      `env:"JOBS" default:"report,backup,cleanup" help:"Names of the jobs. Each job has one holder at a time."`
+	JobTTL   time.Duration `name:"job-ttl" env:"JOB_TTL" default:"5s" help:"Longest time until the lock of a dead holder is free."`
+	JobTakes time.Duration `env:"JOB_TAKES" default:"3s" help:"Time that a job takes, unless the request sets another time."`
 
-	Drain time.Duration `env:"DRAIN" default:"500ms" help:"How long a server that is to stop still takes requests, while /healthz says 503 and connections are closed after their next answer."`
-	Grace time.Duration `env:"GRACE" default:"15s" help:"How long stopping may take, the drain included."`
+	Pages []string `env:"PAGES" default:"home,docs,about" help:"Names of the pages whose hits are counted."`
 
-	LogLevel  string `env:"LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"Least level that is logged; debug has every request (debug,info,warn,error)."`
+	Drain time.Duration `env:"DRAIN" default:"500ms" help:"How long a stopping server still takes requests, while /healthz answers 503 and connections close after their next answer."`
+	Grace time.Duration `env:"GRACE" default:"15s" help:"Longest time of stopping, including the drain. Jobs that still run after three quarters of it end early."`
+
+	LogLevel  string `env:"LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"Lowest level of the log. debug shows every request (debug,info,warn,error)."`
 	LogFormat string `env:"LOG_FORMAT" default:"text" enum:"text,json" help:"Format of the log, on standard error (text,json)."`
 }
 
-// errHelped says that the help was asked for, and printed.
+// errHelped is the error of a call that asked for the help, which parse has printed.
 var errHelped = errors.New("helped")
 
-// parse reads flags and environment. Its errors are one line each.
+// parse reads flags and environment. The text of its errors is one line.
 func parse(args []string, stdout io.Writer) (Config, error) {
 	var c Config
 	helped := false
 	parser, err := kong.New(&c,
 		kong.Name("server"),
-		kong.Description("An HTTP service on injected stores. Each flag can also be set by the environment variable beside it."),
+		kong.Description("An HTTP service on injected stores. The environment variable beside a flag also sets it."),
 		kong.Writers(stdout, io.Discard),
 		kong.Exit(func(int) { helped = true }),
 	)
@@ -70,7 +74,7 @@ func parse(args []string, stdout io.Writer) (Config, error) {
 	return c, err
 }
 
-// Validate is called by kong.
+// Validate implements the interface that kong calls after parsing.
 func (c *Config) Validate() error {
 	for _, d := range []struct {
 		flag  string
@@ -95,12 +99,26 @@ func (c *Config) Validate() error {
 	}
 	if c.KVURL != "" {
 		if _, err := redis.New(redis.Config{URL: c.KVURL}); err != nil {
-			return fmt.Errorf("--kv-url (KV_URL): %w", err) // quotes nothing of it
+			return fmt.Errorf("--kv-url (KV_URL): %w", err) // the error does not quote the URL
 		}
 	}
-	for _, name := range c.Jobs {
-		if name == "" {
-			return errors.New("--jobs must not have an empty name")
+	if err := checkNames("--jobs", c.Jobs); err != nil {
+		return err
+	}
+	return checkNames("--pages", c.Pages)
+}
+
+// nameForm is the form of a name that is part of a path.
+var nameForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,40}$`)
+
+// checkNames returns an error for a list with an unusable or a repeated name. An empty list is valid.
+func checkNames(flag string, names []string) error {
+	for i, name := range names {
+		switch {
+		case !nameForm.MatchString(name):
+			return fmt.Errorf("%s: a name has 1 to 40 letters, digits, - or _, got %q", flag, name)
+		case slices.Contains(names[:i], name):
+			return fmt.Errorf("%s has the name %q twice", flag, name)
 		}
 	}
 	return nil

@@ -2,29 +2,49 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"slices"
+	"time"
 
 	"github.com/zelt-go/kv/adaptor"
 )
 
-// Hits counts how often a page was seen.
-type Hits struct{ store *adaptor.AtomicKVStore }
+// hitsTTL is how long the hits of a page are counted. After that the count starts again.
+const hitsTTL = 24 * time.Hour
 
-// NewHits returns Hits in the namespace "hits" of kv.
-func NewHits(kv adaptor.AtomicKVAdaptor) (*Hits, error) {
-	store, err := kv.Namespace("hits")
-	return &Hits{store}, err
+// Hits counts the hits of pages. It counts only the pages of the configuration: otherwise a client could
+// fill the store with counters.
+type Hits struct {
+	store *adaptor.AtomicKVStore
+	pages []string
 }
 
-// Count counts one more, and returns how many there are.
+// NewHits returns Hits in the namespace "hits" of kv.
+func NewHits(kv adaptor.AtomicKVAdaptor, config Config) (*Hits, error) {
+	store, err := kv.Namespace("hits")
+	return &Hits{store, config.Pages}, err
+}
+
+// Count adds one hit to a page and returns its hits in this day. The day begins with the first hit.
+//
+// Count repairs a counter that another program or an older version has written: a counter without a
+// deadline gets a day, and a value that is not a counter is replaced by a new counter.
 func (h *Hits) Count(ctx context.Context, page string) (int64, error) {
-	return h.store.Incr(ctx, page, 1)
+	n, left, err := h.store.IncrTTL(ctx, page, 1, adaptor.WithTTL(hitsTTL))
+	switch {
+	case errors.Is(err, adaptor.ErrInvalidValue):
+		return 1, h.store.Set(ctx, page, 1, adaptor.WithTTL(hitsTTL))
+	case err == nil && left == 0:
+		_, err = h.store.Expire(ctx, page, hitsTTL)
+	}
+	return n, err
 }
 
 func (h *Hits) post(w http.ResponseWriter, r *http.Request) error {
 	page := r.PathValue("page")
-	if len(page) > 100 {
-		return badRequest("the name of a page has 100 bytes at most")
+	if !slices.Contains(h.pages, page) {
+		return &Problem{Status: http.StatusNotFound, Title: "no such page", Detail: "--pages (PAGES) lists the pages whose hits are counted"}
 	}
 	n, err := h.Count(r.Context(), page)
 	if err != nil {
