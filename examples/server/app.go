@@ -8,7 +8,6 @@ import (
 
 	"github.com/zelt-go/kv/adaptor/redis"
 	"github.com/zelt-go/kv/adaptor/redis/redismodule"
-	"github.com/zelt-go/kv/examples/cache"
 	"github.com/zelt-go/kv/examples/lock"
 	"github.com/zelt-go/kv/examples/ratelimit"
 	"github.com/zelt-go/kv/examples/session"
@@ -16,20 +15,18 @@ import (
 	"github.com/zelt-go/kv/memory"
 )
 
-// module is the whole app. This is the only file that knows fx, main's start and stop apart.
+// module is the whole app. Only this file and main.go import fx.
 func module(config Config, log *slog.Logger) fx.Option {
 	return fx.Options(
 		fx.Supply(config, log),
 		fx.WithLogger(func() fxevent.Logger { return quiet(log) }),
 		backend(config),
 		fx.Provide(
-			cache.NewCacheService,
 			ratelimit.NewRateLimiter,
 			session.NewSessions,
 			lock.NewLocker,
 		),
 		fx.Decorate(
-			func(s *cache.CacheService) *cache.CacheService { return s.WithTTL(config.CacheTTL) },
 			func(l *ratelimit.RateLimiter) *ratelimit.RateLimiter { return l.WithWindow(config.RateWindow) },
 			func(s *session.Sessions) *session.Sessions { return s.WithLifetime(config.SessionTTL) },
 			func(l *lock.Locker) *lock.Locker { return l.WithOwner(config.Name) },
@@ -38,20 +35,20 @@ func module(config Config, log *slog.Logger) fx.Option {
 			NewActivity, NewDatabase,
 			NewUsers, NewLogins, NewJobs, NewHits,
 			NewLimit, NewHealth, NewMetrics, NewLive,
-			NewHandler, NewServer,
+			NewRoutes, NewHandler, NewServer,
 		),
-		// The server's hook comes after the store's, which the server needs: fx stops it before.
+		// The server needs the store, so fx appends its hook later and stops it earlier.
 		fx.Invoke(func(lc fx.Lifecycle, s *Server) { lc.Append(fx.StartStopHook(s.Start, s.Stop)) }),
 	)
 }
 
-// Backend is what the stores are on.
+// Backend describes the backend of the stores.
 type Backend struct {
 	Name  string
-	Stats func() memory.Stats // nil if it has none
+	Stats func() memory.Stats // nil if the backend has no statistics
 }
 
-// backend is memory or Redis, as KV_URL has it: no service notices.
+// backend returns Redis if KV_URL is set, and memory otherwise. No service notices the difference.
 func backend(config Config) fx.Option {
 	if config.KVURL != "" {
 		return fx.Options(
@@ -67,7 +64,7 @@ func backend(config Config) fx.Option {
 	)
 }
 
-// quiet is fx's log without what main says better.
+// quiet returns a log of fx that is silent above the debug level. main logs start, stop and errors.
 func quiet(log *slog.Logger) fxevent.Logger {
 	l := &fxevent.SlogLogger{Logger: log}
 	l.UseLogLevel(slog.LevelDebug)

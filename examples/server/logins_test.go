@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/fx"
+
+	"github.com/zelt-go/kv/adaptor"
 )
 
 func TestLogin(t *testing.T) {
@@ -34,9 +37,8 @@ func TestLogin(t *testing.T) {
 	require.True(t, secure[0].Secure)
 }
 
-// An id that a client chose, or that belongs to something else, is none, and none that a login
-// takes over.
-func TestFixedAndForeignIDs(t *testing.T) {
+// An id that a client chose, or the key of another entry, is not a session. A login does not adopt it.
+func TestChosenIDsAreNoSessions(t *testing.T) {
 	s := newSite(t, []string{"--rate-limit=0"})
 	s.requireDo(http.StatusOK, "POST", "/hits/home", "")
 	for _, id := range []string{"chosen", "home", "../hits:home", "hits:home", "%2e%2e", strings.Repeat("A", 26)} {
@@ -48,11 +50,11 @@ func TestFixedAndForeignIDs(t *testing.T) {
 		s.cookies[cookieName] = id
 		s.requireDo(http.StatusUnauthorized, "GET", "/me", "")
 	}
-	require.EqualValues(t, 2, s.requireDo(http.StatusOK, "POST", "/hits/home", "")["hits"], "nobody ended what is no session")
+	require.EqualValues(t, 2, s.requireDo(http.StatusOK, "POST", "/hits/home", "")["hits"], "the logins removed nothing outside of the sessions")
 }
 
-// Who knew the id before the login knows nothing after it.
-func TestLoginRotatesTheID(t *testing.T) {
+// An id that was known before the login is worthless after it.
+func TestLoginReplacesTheID(t *testing.T) {
 	s := newSite(t, nil)
 	s.requireDo(http.StatusOK, "POST", "/login", `{"user":"ada"}`)
 	before := s.cookies[cookieName]
@@ -63,7 +65,41 @@ func TestLoginRotatesTheID(t *testing.T) {
 	s.requireDo(http.StatusUnauthorized, "GET", "/me", "")
 }
 
-func TestSessionLivesAsLongAsItIsUsed(t *testing.T) {
+// A stored value that is not a session counts as not logged in. A logout removes it, and a login
+// replaces it.
+func TestStoredValueThatIsNoSession(t *testing.T) {
+	for _, by := range []string{"address", "session"} {
+		for _, value := range []any{"text", 7, nil, []int{1}, map[string]int{"userId": 7}, map[string]string{"other": "form"}} {
+			var store *adaptor.AtomicKVStore
+			s := newSite(t, []string{"--rate-by=" + by}, fx.Invoke(func(kv adaptor.AtomicKVAdaptor) (err error) {
+				store, err = kv.Namespace("sessions")
+				return err
+			}))
+			plant := func() {
+				require.NoError(t, store.Set(t.Context(), "foreign", value))
+				s.cookies[cookieName] = "foreign"
+			}
+			requireGone := func() {
+				t.Helper()
+				found, err := store.Has(t.Context(), "foreign")
+				require.NoError(t, err)
+				require.False(t, found, "%v", value)
+			}
+			plant()
+			s.requireDo(http.StatusUnauthorized, "GET", "/me", "")
+			s.requireDo(http.StatusNoContent, "POST", "/logout", "")
+			requireGone()
+			require.Empty(t, s.cookies)
+			plant()
+			s.requireDo(http.StatusOK, "POST", "/login", `{"user":"ada"}`)
+			requireGone()
+			require.Equal(t, "ada", s.requireDo(http.StatusOK, "GET", "/me", "")["user"])
+			require.NotContains(t, s.log.String(), "does not answer")
+		}
+	}
+}
+
+func TestUseExtendsTheSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t, []string{"--session-ttl=1m"})
 		s.requireDo(http.StatusOK, "POST", "/login", `{"user":"ada"}`)
@@ -76,16 +112,16 @@ func TestSessionLivesAsLongAsItIsUsed(t *testing.T) {
 	})
 }
 
-func TestBadLogins(t *testing.T) {
+func TestInvalidLoginsAreRefused(t *testing.T) {
 	s := newSite(t, nil)
-	for _, body := range []string{"", "{}", `{"user":""}`, `{"user":"` + strings.Repeat("a", 101) + `"}`, `{"user":1}`} {
+	for _, body := range []string{"", "{}", `{"user":""}`, `{"user":"` + strings.Repeat("a", 101) + `"}`, `{"user":1}`, `{"user":"ada"} {}`, `{"user":"ada"}x`, "{\"user\":\"\xff\"}", `{"user":"\ud800"}`} {
 		s.requireDo(http.StatusBadRequest, "POST", "/login", body)
 	}
 	require.Empty(t, s.cookies)
 }
 
-// A store that is down does not log anybody out, nor in; and no log tells an id.
-func TestLoginsWithoutAStore(t *testing.T) {
+// While the store is down, sessions stay and nobody logs in. The log contains no id.
+func TestLoginsDuringAnOutage(t *testing.T) {
 	broken, fault := breakable(t)
 	s := newSite(t, nil, broken)
 	s.requireDo(http.StatusOK, "POST", "/login", `{"user":"ada"}`)
@@ -97,8 +133,8 @@ func TestLoginsWithoutAStore(t *testing.T) {
 	require.NotContains(t, s.log.String(), id)
 }
 
-// A page of another origin can do nothing with the cookie of a browser.
-func TestOtherOrigins(t *testing.T) {
+// A page of another origin cannot use the cookie of a browser.
+func TestOtherOriginsAreRefused(t *testing.T) {
 	s := newSite(t, nil)
 	s.requireDo(http.StatusOK, "POST", "/login", `{"user":"ada"}`)
 	r := newRequest(s, "POST", "/logout")

@@ -22,7 +22,7 @@ import (
 	"github.com/zelt-go/kv/internal/redistest"
 )
 
-// patience is how long a test waits for what should happen soon.
+// patience is how long a test waits for an event that should happen soon.
 const patience = 20 * time.Second
 
 var (
@@ -44,7 +44,7 @@ var (
 	})
 )
 
-// process is the program, running. It ends with the test, and with the test's process however that ends.
+// process is a running server. It ends with the test, and also if the process of the test is killed.
 type process struct {
 	t     *testing.T
 	cmd   *exec.Cmd
@@ -53,7 +53,7 @@ type process struct {
 
 	mu      sync.Mutex
 	log     []record
-	other   []string // lines that are no records
+	other   []string // lines that are not part of the log
 	drained chan struct{}
 }
 
@@ -65,7 +65,7 @@ type record struct {
 	Job  string    `json:"job"`
 }
 
-// launch starts the program with some environment, and returns at once.
+// launch starts the server with an environment and does not wait.
 func launch(t *testing.T, env ...string) *process {
 	t.Helper()
 	path, err := binary()
@@ -75,7 +75,7 @@ func launch(t *testing.T, env ...string) *process {
 	stderr, err := p.cmd.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, p.cmd.Start())
-	p.guard = exec.Command("/bin/sh", "-c", `read _; kill -9 "$0"`, fmt.Sprint(p.cmd.Process.Pid)) // when its input ends
+	p.guard = exec.Command("/bin/sh", "-c", `read _; kill -9 "$0"`, fmt.Sprint(p.cmd.Process.Pid)) // after the end of its input
 	_, err = p.guard.StdinPipe()
 	require.NoError(t, err)
 	require.NoError(t, p.guard.Start())
@@ -97,7 +97,7 @@ func launch(t *testing.T, env ...string) *process {
 	return p
 }
 
-// start starts the program, and waits until it serves.
+// start starts the server and waits until it serves.
 func start(t *testing.T, env ...string) *process {
 	t.Helper()
 	p := launch(t, env...)
@@ -116,7 +116,7 @@ func (p *process) records() []record {
 	return append([]record(nil), p.log...)
 }
 
-// errors is what the program printed that is no log.
+// errors returns the printed lines that are not part of the log. It waits for the end of the server.
 func (p *process) errors() string {
 	<-p.drained
 	return strings.Join(p.other, "\n")
@@ -148,7 +148,7 @@ func (p *process) signal(sig syscall.Signal) {
 	require.NoError(p.t, p.cmd.Process.Signal(sig))
 }
 
-// wait waits for the end, and returns the exit code; -1 after a signal that killed it.
+// wait waits for the end of the server and returns its exit code, or -1 if a signal killed it.
 func (p *process) wait() int {
 	p.t.Helper()
 	select {
@@ -157,13 +157,13 @@ func (p *process) wait() int {
 		_ = p.cmd.Process.Kill()
 		p.t.Errorf("the server does not end\n%+v", p.records())
 	}
-	_ = p.guard.Process.Kill() // before its pid may be another's
+	_ = p.guard.Process.Kill() // before another process can get the pid
 	_ = p.guard.Wait()
 	_ = p.cmd.Wait()
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// kill ends it as kill -9 does.
+// kill ends the server like kill -9.
 func (p *process) kill() {
 	if p.cmd.ProcessState == nil {
 		_ = p.cmd.Process.Kill()
@@ -171,29 +171,29 @@ func (p *process) kill() {
 	}
 }
 
-// reply is an answer, read to its end.
+// reply is a complete answer.
 type reply struct {
 	status int
 	header http.Header
 	body   string
-	closed bool // with the connection
+	closed bool // the server closed the connection
 }
 
-// newClient returns a client of its own connections, which end with the test.
+// newClient returns a client with its own connections. They end with the test.
 func newClient(t testing.TB) *http.Client {
 	transport := &http.Transport{MaxIdleConnsPerHost: 1000, DisableCompression: true}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport, Timeout: patience}
 }
 
-// send sends a request. An answer that begins and does not end is errCut.
+// send sends a request. It returns errCut if the answer begins and does not end.
 func send(c *http.Client, method, url, body string) (reply, error) {
 	r, err := http.NewRequest(method, url, strings.NewReader(body))
 	if err != nil {
 		return reply{}, err
 	}
 	if method == "POST" {
-		r.GetBody = nil // so that the client repeats nothing by itself
+		r.GetBody = nil // the client must not repeat the request
 	}
 	answer, err := c.Do(r)
 	if err != nil {
@@ -209,14 +209,14 @@ func send(c *http.Client, method, url, body string) (reply, error) {
 
 var errCut = errors.New("the answer was cut")
 
-// everywhere runs a test with the environment of a store in memory, and of one on a Redis.
+// everywhere runs a test on memory and on a Redis, with the environment of each.
 func everywhere(t *testing.T, test func(t *testing.T, env ...string)) {
 	t.Run("memory", func(t *testing.T) { test(t) })
 	t.Run("redis", func(t *testing.T) { test(t, "KV_URL="+redistest.Start(t).URL()) })
 }
 
-// The program as a user meets it: nothing set up, it serves at once, and stops when told.
-func TestProcess(t *testing.T) {
+// The server works without any configuration, and stops on SIGTERM.
+func TestServerWithoutConfiguration(t *testing.T) {
 	everywhere(t, func(t *testing.T, env ...string) {
 		begin := time.Now()
 		p := start(t, env...)
@@ -238,8 +238,8 @@ func TestProcess(t *testing.T) {
 			{"POST", "/hits/home", "", 200, `{"hits":1}`},
 			{"GET", "/metrics", "", 200, `http_requests_total{code="200",route="POST /hits/{page}"} 1`},
 			{"GET", "/metrics", "", 200, `ratelimit_requests_total{decision="allowed"} 7`},
-			{"GET", "/none", "", 404, ""},
-			{"GET", "/hits/home", "", 405, ""},
+			{"GET", "/none", "", 404, "no such route"},
+			{"GET", "/hits/home", "", 405, "this route has other methods: POST"},
 		} {
 			got, err := send(c, test.method, p.url+test.path, test.body)
 			require.NoError(t, err)
@@ -252,8 +252,8 @@ func TestProcess(t *testing.T) {
 	})
 }
 
-// Mistakes stop the start with one line that says which.
-func TestMistakes(t *testing.T) {
+// A mistake in the configuration stops the start with one line that names it.
+func TestMistakesAreOneLine(t *testing.T) {
 	taken := start(t)
 	for _, test := range []struct {
 		env  string
@@ -265,6 +265,7 @@ func TestMistakes(t *testing.T) {
 		{"RATE_LIMIT=-1", exitUsage, "--rate-limit must not be negative"},
 		{"RATE_BY=moon", exitUsage, `--rate-by must be one of "address","session"`},
 		{"LOG_LEVEL=loud", exitUsage, "--log-level must be one of"},
+		{"JOBS=a,a", exitUsage, `--jobs has the name "a" twice`},
 		{"DRAIN=1m", exitUsage, "less than --grace"},
 		{"KV_URL=http://user:hunter2@host", exitUsage, "has another scheme"},
 		{"KV_URL=redis://user:hunter2@127.0.0.1:1", exitFailed, "start with 127.0.0.1:1: connection refused"},
@@ -278,12 +279,12 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
-func TestHelp(t *testing.T) {
+func TestHelpListsTheVariables(t *testing.T) {
 	path, err := binary()
 	require.NoError(t, err)
 	out, err := exec.Command(path, "-h").Output()
 	require.NoError(t, err)
-	for _, name := range []string{"ADDR", "KV_URL", "RATE_LIMIT", "RATE_WINDOW", "RATE_FAIL", "SESSION_TTL", "JOB_TTL", "GRACE", "LOG_LEVEL"} {
+	for _, name := range []string{"ADDR", "KV_URL", "RATE_LIMIT", "RATE_WINDOW", "RATE_FAIL", "SESSION_TTL", "JOB_TTL", "PAGES", "GRACE", "LOG_LEVEL"} {
 		require.Contains(t, string(out), "$"+name)
 	}
 }
