@@ -1,17 +1,19 @@
-// Command tour is an fx app with all the example services in it. It walks through
-// the sections of the documentation on real data, prints what it does and what came
-// back, and compares that with what the documentation promises.
+// Command tour is an fx app with all the example services. It walks through the
+// sections of the documentation on real data. For each step it prints the call and the
+// result, and compares the result with the documentation.
 //
-// It walks on a MemoryKV, or, if the environment has KV_URL, on that Redis or Valkey server:
+// It uses a MemoryKV, or the Redis or Valkey server of the environment variable KV_URL:
 //
 //	KV_URL=redis://localhost:6379 go run ./examples/tour
 //
-// It exits with 0 if all was as promised, 1 if anything was not, and 130 if it was
-// interrupted.
+// The exit code is 0 if each result was as promised, 1 if a result was not or the app did
+// not start, 2 for unknown arguments, and 130 after an interrupt.
 package main
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -19,6 +21,7 @@ import (
 	"syscall"
 	"time"
 
+	"go.uber.org/dig"
 	"go.uber.org/fx"
 
 	"github.com/zelt-go/kv/adaptor"
@@ -34,24 +37,64 @@ import (
 const (
 	exitAsPromised  = 0
 	exitDiffers     = 1
+	exitUsage       = 2
 	exitInterrupted = 128 + int(syscall.SIGINT)
 )
 
-// gcInterval is short, so that the collector can be watched.
+// gcInterval is short, so that the tour can show the collector.
 const gcInterval = 200 * time.Millisecond
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program immediately
+	if code, done := parse(os.Args[1:], os.Stdout, os.Stderr); done {
+		os.Exit(code)
+	}
 	os.Exit(run(ctx, os.Stdout))
 }
 
-// run starts the app, walks, stops the app, and returns the exit code. Tests add
-// options, to plant another adaptor.
+const help = `tour walks through the documentation of Zelt KV on real data. For each step it
+prints the call and the result, and compares the result with the documentation.
+
+Usage:
+  go run ./examples/tour
+
+Environment:
+  KV_URL   Redis or Valkey server, such as redis://:password@host:6379.
+           Empty: the memory of this process.
+
+Exit code:
+  0    each result was as promised
+  1    a result was not as promised, or the app did not start or stop
+  2    unknown arguments
+  130  interrupted
+`
+
+// parse reads the arguments, and reports whether they end the program with the given code.
+func parse(args []string, stdout, stderr io.Writer) (code int, done bool) {
+	flags := flag.NewFlagSet("tour", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	err := flags.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(stdout, help)
+		return exitAsPromised, true
+	case err == nil && flags.NArg() > 0:
+		err = fmt.Errorf("unknown argument %q", flags.Arg(0))
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "tour: %v (-h explains)\n", err)
+		return exitUsage, true
+	}
+	return 0, false
+}
+
+// run starts the app, walks, stops the app, and returns the exit code. Tests add options,
+// for example another adaptor.
 func run(ctx context.Context, out io.Writer, options ...fx.Option) int {
-	backend := fx.Options(kvmodule.Module, kvmodule.WithConfig(memory.Config{GCInterval: gcInterval}))
+	backend, where := fx.Options(kvmodule.Module, kvmodule.WithConfig(memory.Config{GCInterval: gcInterval})), ""
 	if url := os.Getenv("KV_URL"); url != "" {
-		backend = onRedis(url)
+		backend, where = onRedis(url), " on KV_URL"
 	}
 	var t tour
 	app := fx.New(
@@ -68,7 +111,7 @@ func run(ctx context.Context, out io.Writer, options ...fx.Option) int {
 		fx.Options(options...),
 	)
 	if err := app.Start(ctx); err != nil && ctx.Err() == nil {
-		fmt.Fprintln(out, "The app did not start:", err)
+		fmt.Fprintf(out, "The app did not start%s: %v\n", where, dig.RootCause(err)) // without fx's list of constructors
 		return exitDiffers
 	}
 
@@ -77,7 +120,7 @@ func run(ctx context.Context, out io.Writer, options ...fx.Option) int {
 		w.section(s.title, func() { s.walk(t, w) })
 	}
 
-	// ctx may have ended, which is no reason not to stop cleanly.
+	// The app stops cleanly even if ctx has ended.
 	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), app.StopTimeout())
 	defer cancel()
 	if err := app.Stop(stopCtx); err != nil {

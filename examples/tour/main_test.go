@@ -59,14 +59,14 @@ func TestTour(t *testing.T) {
 	}
 }
 
-// As the program does it: on the real clock, with nothing replaced.
+// The tour of the program: on the real clock and on its own adaptor.
 func TestTourInRealTime(t *testing.T) {
 	begin := time.Now()
 	requireAsPromised(t)
 	require.Less(t, time.Since(begin), 10*time.Second)
 }
 
-// The same walk on a real server, where it leaves nothing behind.
+// The tour on a real server leaves no key and no connection.
 func TestTourOnRedis(t *testing.T) {
 	server := redistest.Start(t)
 	t.Setenv("KV_URL", server.URL())
@@ -88,7 +88,7 @@ func requireAsPromised(t *testing.T, options ...fx.Option) {
 	}
 }
 
-// Adaptors that break one promise each.
+// Each of these stores breaks one promise.
 type (
 	incrTwice      struct{ wrap.Store }
 	movingDeadline struct{ wrap.Store }
@@ -154,20 +154,20 @@ func (s telltale) Incr(ctx context.Context, key string, by int64, ttl time.Durat
 	return sum, left, driver.Reason(err, "the server said: no integer at "+key)
 }
 
-func TestABrokenAdaptorIsFound(t *testing.T) {
+func TestTourFindsABrokenAdaptor(t *testing.T) {
 	for name, test := range map[string]struct {
 		breaks func(wrap.Store) driver.AtomicStore
 		says   string
 	}{
-		"incr adds twice":           {func(s wrap.Store) driver.AtomicStore { return incrTwice{s} }, "expected 1, got 2"},
-		"incr moves the deadline":   {func(s wrap.Store) driver.AtomicStore { return movingDeadline{s} }, "expected more than 0 and at most 300ms, got 30m0s"},
-		"setnx overwrites":          {func(s wrap.Store) driver.AtomicStore { return overwriting{s} }, `expected "first", got "second"`},
-		"anybody releases":          {func(s wrap.Store) driver.AtomicStore { return deletesAny{s} }, "expected false, got true"},
-		"a ttl of an hour at least": {func(s wrap.Store) driver.AtomicStore { return neverExpires{s} }, "expected it to happen, got nothing for 5s"},
-		"set has no ttl":            {func(s wrap.Store) driver.AtomicStore { return forgetsTTL{s} }, "expected more than 0 and at most 1h0m0s, got 0s"},
-		"expire creates":            {func(s wrap.Store) driver.AtomicStore { return expireCreates{s} }, "expected false, got true"},
-		"nothing is found":          {func(s wrap.Store) driver.AtomicStore { return nothingFound{s} }, "expected {ID:42 Name:Ada}, got not found"},
-		"an error tells the key":    {func(s wrap.Store) driver.AtomicStore { return telltale{s} }, "expected INVALID_VALUE and no secret, got"},
+		"incr adds twice":         {func(s wrap.Store) driver.AtomicStore { return incrTwice{s} }, "expected 1, got 2"},
+		"incr moves the deadline": {func(s wrap.Store) driver.AtomicStore { return movingDeadline{s} }, "expected more than 0 and at most 300ms, got 30m0s"},
+		"setnx overwrites":        {func(s wrap.Store) driver.AtomicStore { return overwriting{s} }, `expected "first", got "second"`},
+		"any token releases":      {func(s wrap.Store) driver.AtomicStore { return deletesAny{s} }, "expected false, got true"},
+		"ttl is at least an hour": {func(s wrap.Store) driver.AtomicStore { return neverExpires{s} }, "expected it to happen, got nothing for 5s"},
+		"set has no ttl":          {func(s wrap.Store) driver.AtomicStore { return forgetsTTL{s} }, "expected more than 0 and at most 1h0m0s, got 0s"},
+		"expire creates":          {func(s wrap.Store) driver.AtomicStore { return expireCreates{s} }, "expected false, got true"},
+		"nothing is found":        {func(s wrap.Store) driver.AtomicStore { return nothingFound{s} }, "expected {ID:42 Name:Ada}, got not found"},
+		"an error tells the key":  {func(s wrap.Store) driver.AtomicStore { return telltale{s} }, "expected INVALID_VALUE and no secret, got"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -182,14 +182,54 @@ func TestABrokenAdaptorIsFound(t *testing.T) {
 	}
 }
 
-func TestAnAppThatCanNotStart(t *testing.T) {
+func TestArguments(t *testing.T) {
+	for _, test := range []struct {
+		args           []string
+		code           int
+		done           bool
+		stdout, stderr string
+	}{
+		{nil, 0, false, "", ""},
+		{[]string{"-h"}, exitAsPromised, true, "KV_URL", ""},
+		{[]string{"--help"}, exitAsPromised, true, "KV_URL", ""},
+		{[]string{"redis"}, exitUsage, true, "", `tour: unknown argument "redis" (-h explains)` + "\n"},
+		{[]string{"-x"}, exitUsage, true, "", "tour: flag provided but not defined: -x (-h explains)\n"},
+	} {
+		var stdout, stderr bytes.Buffer
+		code, done := parse(test.args, &stdout, &stderr)
+		require.Equal(t, test.code, code, test.args)
+		require.Equal(t, test.done, done, test.args)
+		require.Contains(t, stdout.String(), test.stdout, test.args)
+		require.Equal(t, test.stderr, stderr.String(), test.args)
+	}
+}
+
+// A mistake in KV_URL is one line, which does not quote the URL.
+func TestMistakeInTheURLIsOneLine(t *testing.T) {
+	for url, says := range map[string]string{
+		"http://user:hunter2@host":           "has another scheme",
+		"redis://user:hunter2@127.0.0.1:1":   "connection refused",
+		"redis://user:hunter2@host:notaport": "is not a URL",
+	} {
+		t.Setenv("KV_URL", url)
+		var out bytes.Buffer
+		require.Equal(t, exitDiffers, run(t.Context(), &out))
+		require.Equal(t, 1, strings.Count(out.String(), "\n"), out.String())
+		require.Less(t, out.Len(), 250, out.String())
+		require.Contains(t, out.String(), says)
+		require.Contains(t, out.String(), "The app did not start on KV_URL: ")
+		require.NotContains(t, out.String(), "hunter2")
+	}
+}
+
+func TestFailedStartIsReported(t *testing.T) {
 	var out bytes.Buffer
 	require.Equal(t, exitDiffers, run(t.Context(), &out, kvmodule.ReplaceAdaptor(nil)))
 	require.Contains(t, out.String(), "The app did not start:")
 	require.Equal(t, exitDiffers, run(t.Context(), &out, kvmodule.ReplaceAdaptor(adaptor.NewAtomic(nil))))
 }
 
-func TestAnAppThatDoesNotStopCleanly(t *testing.T) {
+func TestFailedStopIsReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		failed := fx.Invoke(func(lc fx.Lifecycle) {
@@ -200,7 +240,7 @@ func TestAnAppThatDoesNotStopCleanly(t *testing.T) {
 	})
 }
 
-func TestAContextThatEnds(t *testing.T) {
+func TestInterruptStopsTheApp(t *testing.T) {
 	for name, after := range map[string]time.Duration{"before": 0, "during": 100 * time.Millisecond} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -215,8 +255,8 @@ func TestAContextThatEnds(t *testing.T) {
 				})
 				var out bytes.Buffer
 				require.Equal(t, exitInterrupted, run(ctx, &out, hook))
-				require.Equal(t, after, time.Since(begin), "at once")
-				require.Equal(t, after > 0, stopped, "what was started is stopped")
+				require.Equal(t, after, time.Since(begin), "immediately")
+				require.Equal(t, after > 0, stopped, "a started app is stopped")
 				require.NotContains(t, out.String(), "✗")
 				require.Contains(t, out.String(), "Interrupted after")
 			})

@@ -10,8 +10,9 @@ import (
 	"github.com/zelt-go/kv/adaptor/redis/redismodule"
 )
 
-// onRedis is what the app uses instead of kvmodule: no service notices. The tour gets a
-// namespace of its own on a server that others may use, and leaves nothing there.
+// onRedis returns the options that replace kvmodule. No service notices the difference. The
+// tour works in its own namespace, because others may use the server, and removes it at the
+// end.
 func onRedis(url string) fx.Option {
 	return fx.Options(
 		redismodule.Module,
