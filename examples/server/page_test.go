@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,13 +22,13 @@ import (
 
 var screenshots = flag.String("screenshots", "", "directory for the pictures that TestPage takes")
 
-// browser is a real one, with a tab.
+// browser is a real browser with one tab.
 type browser struct {
 	t   *testing.T
 	ctx context.Context
 }
 
-// newBrowser starts Chromium, which asks nobody on the network for anything.
+// newBrowser starts Chromium with its network services off.
 func newBrowser(t *testing.T) *browser {
 	t.Helper()
 	var path string
@@ -54,14 +55,14 @@ func newBrowser(t *testing.T) *browser {
 		_ = chromedp.Cancel(ctx)
 		closeTab()
 		end()
-		for range 100 { // its children still write for a moment
+		for range 100 { // its child processes still write for a moment
 			if os.RemoveAll(dir) == nil {
 				return
 			}
 			time.Sleep(20 * time.Millisecond)
 		}
 	})
-	require.NoError(t, chromedp.Do(ctx)) // starts it, for as long as ctx lasts
+	require.NoError(t, chromedp.Do(ctx)) // starts the browser until ctx ends
 	return &browser{t, ctx}
 }
 
@@ -105,7 +106,7 @@ func eval[T any](b *browser, expression string) T {
 	return value
 }
 
-// scheme is what the user prefers: light or dark.
+// scheme sets the color scheme that the user prefers: light or dark.
 func (b *browser) scheme(name string) {
 	b.t.Helper()
 	_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
@@ -114,7 +115,7 @@ func (b *browser) scheme(name string) {
 	require.NoError(b.t, err)
 }
 
-// Everything on the page does what it says, and the numbers move.
+// Each button of the page works, and the numbers change.
 func TestPage(t *testing.T) {
 	everywhere(t, func(t *testing.T, env ...string) {
 		p := start(t, append(env, "NAME=replica-1", "RATE_LIMIT=20", "RATE_WINDOW=3s", "KV_GC_INTERVAL=500ms", "JOB_TAKES=1500ms")...)
@@ -126,11 +127,11 @@ func TestPage(t *testing.T) {
 
 		b.press("Count a hit")
 		b.waitForText("answers", `200 POST /hits/home: {"hits":1}`)
-		b.waitForText("left", "19 of 20 remain, anew in")
+		b.waitForText("left", "19 of 20 remain, reset in")
 		b.waitForText("rate-allowed", "1")
-		b.press("30 hits at once")
+		b.press("30 hits in parallel")
 		b.waitForText("answers", "429 30 × POST /hits/home")
-		b.waitForText("left", "0 of 20 remain")
+		b.waitFor(`document.getElementById("left").textContent.startsWith("0 of 20 remain")`)
 		b.waitFor(`Number(document.getElementById("rate-refused").textContent) >= 10`)
 		b.press("Who am I?")
 		b.waitForText("answers", "429 GET /me: too many requests · retry after")
@@ -182,7 +183,7 @@ func TestPage(t *testing.T) {
 	})
 }
 
-// picture takes the screenshots, if they are asked for: with traffic on the chart, and a job at work.
+// picture takes the screenshots if -screenshots is set. They show traffic on the chart and a running job.
 func picture(b *browser, p *process) {
 	if *screenshots == "" {
 		return
@@ -196,7 +197,7 @@ func picture(b *browser, p *process) {
 	}
 	b.waitForText("left", "20 of 20 remain") // in the next window
 	b.press("Run report")
-	b.press("30 hits at once")
+	b.press("30 hits in parallel")
 	b.waitForText("job-report", "replica-1, ")
 	b.waitForText("answers", "30 × POST")
 	b.do(chromedp.Evaluate[chromedp.Void]("document.activeElement.blur()"))
@@ -214,7 +215,7 @@ func picture(b *browser, p *process) {
 	}
 }
 
-// faults finds what is cut, or overlaps, or is hard to read.
+// faults finds elements that are cut, overlap or have a low contrast.
 const faults = `(() => {
 	const list = [], name = (e) => e.tagName + "#" + e.id + " " + e.textContent.trim().slice(0, 30);
 	const shown = [...document.querySelectorAll("body *")].filter((e) => e.checkVisibility() && !e.closest("svg"));
@@ -242,7 +243,7 @@ const faults = `(() => {
 	return list;
 })()`
 
-// The page at every width, in light and dark: all is there, and can be read.
+// At each width, in light and dark, every element of the page is visible and readable.
 func TestPageLayout(t *testing.T) {
 	p := start(t, "NAME=a-replica-with-quite-a-long-name-7d9f8b6c5d-x2x4z", "RATE_LIMIT=3")
 	b := newBrowser(t)
@@ -251,7 +252,7 @@ func TestPageLayout(t *testing.T) {
 	for range 2 {
 		b.press("Read user 1")
 	}
-	b.press("30 hits at once")
+	b.press("30 hits in parallel")
 	b.waitForText("answers", "30 × POST")
 	c := newClient(t)
 	go func() { _, _ = send(c, "POST", p.url+"/jobs/report?takes=60s", "") }()
@@ -262,13 +263,13 @@ func TestPageLayout(t *testing.T) {
 			require.Empty(t, eval[[]string](b, faults), "%s, %d", scheme, width)
 		}
 	}
-	// The check can fail.
+	// The check finds planted faults.
 	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector("h1").style.cssText = "position: fixed; left: -9px; color: #333"`))
 	require.Contains(t, strings.Join(eval[[]string](b, faults), "\n"), "beyond the edge: H1")
 	require.Contains(t, strings.Join(eval[[]string](b, faults), "\n"), "low contrast: H1")
 }
 
-// All can be reached and used by keyboard, and one sees where one is.
+// The keyboard reaches and operates each control, and the focus is visible.
 func TestPageByKeyboard(t *testing.T) {
 	p := start(t)
 	b := newBrowser(t)
@@ -281,7 +282,7 @@ func TestPageByKeyboard(t *testing.T) {
 		reached[eval[string](b, `document.activeElement.textContent.trim() || document.activeElement.id`)] = true
 		require.Equal(t, "solid", eval[string](b, `getComputedStyle(document.activeElement).outlineStyle`))
 	}
-	require.Len(t, reached, eval[int](b, controls), "each control once: %v", reached)
+	require.Len(t, reached, eval[int](b, controls), "each control gets the focus once: %v", reached)
 
 	b.do(chromedp.Focus("#user"))
 	b.do(chromedp.KeyEvent("grace\r"))
@@ -294,7 +295,65 @@ func TestPageByKeyboard(t *testing.T) {
 	b.waitForText("answers", `{"hits":2}`)
 }
 
-// The page says when its server, or the store, has gone, and goes on when they are back.
+// The meter shows the newest window, whatever the order of the answers. It shows the whole limit when the
+// window has ended, and a new limit after a login.
+func TestPageMeterShowsTheNewestWindow(t *testing.T) {
+	p := start(t)
+	b := newBrowser(t)
+	b.do(chromedp.Navigate(p.url))
+	b.waitForText("status", "live")
+	// answer makes the next requests of the page get answers with these header values, in this order.
+	answer := func(rates ...string) {
+		b.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`(() => {
+			const rates = %q.split(" "), answers = [];
+			window.fetch = () => new Promise((resolve) => {
+				answers.push(resolve);
+				if (answers.length < rates.length) return;
+				answers.forEach((resolve, i) => setTimeout(() => resolve(new Response("{}", { headers: {
+					"RateLimit-Policy": '"default";q=20;w=9', "RateLimit": '"default";' + rates[i],
+				} })), 20 * i));
+			});
+		})()`, strings.Join(rates, " "))))
+	}
+	shows := func(remaining int) {
+		t.Helper()
+		b.waitFor(fmt.Sprintf(`document.getElementById("left").textContent.startsWith("%d of 20 remain, reset in")`, remaining))
+		require.Equal(t, remaining, eval[int](b, `document.getElementById("remaining").value`))
+	}
+	many := make([]string, 30) // one window, in disorder
+	for i := range many {
+		many[i] = fmt.Sprintf("r=%d;t=9", 3+(i*7)%30%17)
+	}
+	answer(many...)
+	b.press("30 hits in parallel")
+	b.waitForText("answers", "30 × POST")
+	shows(3)
+	late := slices.Repeat([]string{"r=19;t=99"}, 29) // the answer of an earlier window comes last
+	answer(append(late, "r=0;t=1")...)
+	b.press("30 hits in parallel")
+	b.waitFor(`document.getElementById("answers").textContent.split("30 × POST").length === 3`)
+	shows(19)
+	answer("r=18;t=99")
+	b.press("Log in")
+	shows(18)
+	answer("r=19;t=1") // of the session
+	b.press("Count a hit")
+	shows(19)
+	b.waitFor(`document.getElementById("left").textContent === "20 of 20 remain"`)
+	require.Equal(t, 20, eval[int](b, `document.getElementById("remaining").value`))
+}
+
+// A server without jobs has a page that works.
+func TestPageWithoutJobs(t *testing.T) {
+	p := start(t, "JOBS=", "NAME=replica-1")
+	b := newBrowser(t)
+	b.do(chromedp.Navigate(p.url))
+	b.waitForText("status", "live: replica-1")
+	b.waitForText("no-jobs", "This server has no jobs.")
+	require.True(t, eval[bool](b, `document.getElementById("no-jobs").checkVisibility()`))
+}
+
+// The page reports when its server or the store does not answer, and continues when they answer again.
 func TestPageFindsItsServerAgain(t *testing.T) {
 	redis := redistest.Start(t)
 	env := []string{"KV_URL=" + redis.URL(), "NAME=first", "DRAIN=0s"}

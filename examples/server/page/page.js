@@ -1,32 +1,58 @@
 const $ = (id) => document.getElementById(id);
 
-// A request, from a button's data-send. What came back is told in words.
+// send sends the request of a button's data-send.
 async function send(line, body) {
   const [method, path] = line.split(" ");
-  const begin = performance.now();
+  const begin = performance.now(), sent = Date.now();
   const answer = await fetch(path, { method, body });
   const took = performance.now() - begin;
   const text = await answer.text();
-  showRemaining(answer.headers);
+  readLimit(answer.headers, sent);
+  if (answer.ok && (path === "/login" || path === "/logout")) forgetLimit();
   return { line, status: answer.status, text, took, cache: answer.headers.get("Cache-Status"), wait: answer.headers.get("Retry-After") };
 }
 
-// What remains of the limit, until its window ends: in whole seconds, as the header has it.
-let windowEnds;
-function showRemaining(headers) {
+// The newest known window of the rate limit. Its end lies between first and last, because the header has
+// whole seconds, rounded up, and the time of the server's answer is not known exactly.
+let rateWindow;
+
+// readLimit updates the window by the headers of an answer. Answers can arrive in another order than the
+// server has sent them: an answer of an earlier window changes nothing, and in one window the smallest
+// remaining number is the newest.
+function readLimit(headers, sent) {
   const rate = /r=(\d+);t=(\d+)/.exec(headers.get("RateLimit") ?? "");
   const policy = /q=(\d+)/.exec(headers.get("RateLimit-Policy") ?? "");
   if (!rate || !policy) return;
-  const [limit, remaining, seconds] = [policy[1], rate[1], rate[2]];
-  $("remaining").max = limit;
-  $("remaining").value = remaining;
-  $("left").textContent = `${remaining} of ${limit} remain, anew in ${seconds} s`;
-  clearTimeout(windowEnds);
-  windowEnds = setTimeout(() => {
-    $("remaining").value = limit;
-    $("left").textContent = `${limit} of ${limit} remain`;
-  }, seconds * 1000);
+  const [limit, remaining, seconds] = [policy[1], rate[1], rate[2]].map(Number);
+  const first = sent + (seconds - 1) * 1000, last = Date.now() + seconds * 1000;
+  const now = rateWindow;
+  if (!now || now.replace || now.limit !== limit || first > now.last) {
+    rateWindow = { limit, remaining, first, last };
+  } else if (last >= now.first) {
+    rateWindow = { limit, remaining: Math.min(remaining, now.remaining), first: Math.max(first, now.first), last: Math.min(last, now.last) };
+  }
+  showLimit();
 }
+
+// forgetLimit lets the next answer replace the window after a login or a logout: the client may have
+// another limit then.
+function forgetLimit() {
+  if (rateWindow) rateWindow.replace = true;
+}
+
+// showLimit shows the window, or the whole limit after its end.
+function showLimit() {
+  if (!rateWindow) return;
+  const { limit, remaining, last } = rateWindow;
+  const left = last - Date.now();
+  const over = left <= 0;
+  $("remaining").max = limit;
+  $("remaining").value = over ? limit : remaining;
+  const text = over ? `${limit} of ${limit} remain` : `${remaining} of ${limit} remain, reset in ${Math.ceil(left / 1000)} s`;
+  if ($("left").textContent !== text) $("left").textContent = text;
+}
+setInterval(showLimit, 200);
+document.addEventListener("visibilitychange", showLimit); // a hidden page has slow timers
 
 function explain(a) {
   let value = {};
@@ -80,10 +106,10 @@ $("login").addEventListener("submit", (event) => {
   press(event.submitter, "POST /login", JSON.stringify({ user: $("user").value }));
 });
 
-// What the server tells, twice a second.
-const history = []; // of the chart: what was allowed and refused between two states
-let last;
+const history = []; // of the chart: allowed and refused requests between two states
+let last; // state
 
+// render shows the state that the server sends twice a second.
 function render(s) {
   const set = (id, value) => {
     $(id).textContent = value;
@@ -110,14 +136,24 @@ function render(s) {
     set("sweeps", s.memory.sweeps);
     set("last-sweep", s.memory.sweeps ? s.memory.last_sweep.replace(/[^\d.]+/, " $&") : "–");
   }
-  for (const job of s.jobs) renderJob(job);
+  renderJobs(s.jobs);
   if (last?.replica === s.replica) {
     history.push([Math.max(0, s.rate.allowed - last.rate.allowed), Math.max(0, s.rate.refused - last.rate.refused)]);
     history.splice(0, history.length - 60);
     renderChart();
   }
+  if (last && last.replica !== s.replica && s.memory && rateWindow) rateWindow.last = Date.now(); // its counters are gone
   last = s;
   status(s.up, s.up ? `live: ${s.replica}` : `the store does not answer ${s.replica}`);
+}
+
+function renderJobs(jobs) {
+  const ids = jobs.map((job) => `job-${job.name}`);
+  for (const item of [...$("jobs").children]) { // of an earlier server
+    if (!ids.includes(item.lastChild.id)) item.remove();
+  }
+  jobs.forEach(renderJob);
+  $("no-jobs").hidden = jobs.length > 0;
 }
 
 function renderJob(job) {
@@ -153,7 +189,7 @@ function bar(x, y, height, kind) {
 }
 
 function status(good, text) {
-  if ($("status").textContent !== text) $("status").textContent = text; // said aloud when it changes
+  if ($("status").textContent !== text) $("status").textContent = text; // a screen reader says it when it changes
   $("status").className = good ? "good" : "bad";
 }
 
