@@ -27,7 +27,7 @@ func main() {
 	}
 }
 
-// run builds the container and uses the services, with the collector running.
+// run builds the container and uses the services while the collector runs.
 func run(ctx context.Context, out io.Writer) error {
 	container, err := build()
 	if err != nil {
@@ -42,8 +42,8 @@ func run(ctx context.Context, out io.Writer) error {
 	})
 }
 
-// build provides a chain, each link made from the one before: whoever decorates
-// AtomicKVAdaptor changes what every service gets.
+// build provides a chain of constructors. A decoration of AtomicKVAdaptor therefore changes
+// the adaptor of every service.
 func build() (*dig.Container, error) {
 	container := dig.New()
 	for _, constructor := range []any{
@@ -63,7 +63,7 @@ func build() (*dig.Container, error) {
 	return container, nil
 }
 
-// services is what the container injects.
+// services holds the values that the container injects.
 type services struct {
 	dig.In
 

@@ -26,7 +26,7 @@ func Example() {
 	// lock:      ran true
 }
 
-// In a bubble a collector that still ran at the end would be a deadlock.
+// A collector that still runs at the end of the bubble is a deadlock.
 func TestRunStopsTheCollector(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
@@ -43,7 +43,7 @@ func TestRunReportsAFailure(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-func TestOneDecorationSwapsTheAdaptorOfAllServices(t *testing.T) {
+func TestOneDecorationReplacesTheAdaptorOfAllServices(t *testing.T) {
 	kv, err := memory.New(memory.Config{})
 	require.NoError(t, err)
 	tenant, err := kv.Namespace("tenant-1")

@@ -18,14 +18,14 @@ import (
 	"github.com/zelt-go/kv/memory"
 )
 
-// The README's first service, as a process: it prints, serves, and ends on Ctrl-C.
-func TestFirst(t *testing.T) {
+// The first service of the README prints one line and ends on Ctrl-C.
+func TestFirstServiceEndsOnCtrlC(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "first")
 	out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput()
 	require.NoError(t, err, string(out))
 
-	// fx listens for signals only once the app is up, which is a moment after the
-	// line; on a slow machine the first tries may come too early and kill.
+	// fx listens for signals shortly after the line. On a slow machine the first tries
+	// may come too early and kill the process.
 	var ended error
 	for pause := 50 * time.Millisecond; pause < 10*time.Second; pause *= 4 {
 		var line string
@@ -37,7 +37,7 @@ func TestFirst(t *testing.T) {
 	assert.NoError(t, ended, "exit code 0")
 }
 
-// interrupted runs binary and sends it a Ctrl-C a pause after its first line.
+// interrupted runs binary, waits for its first line and a pause, and sends a Ctrl-C.
 func interrupted(t *testing.T, binary string, pause time.Duration) (line string, ended error) {
 	cmd := exec.Command(binary)
 	stdout, err := cmd.StdoutPipe()

@@ -9,8 +9,8 @@
 // A long pause of the process is enough. A job should therefore extend its lock, and
 // end if it cannot, well before the ttl has passed.
 //
-// If an overlap does harm, let the resource itself refuse the late job with a fencing
-// token: number the holders by Incr, send the number with every write, and reject a
+// If an overlap does harm, let the resource itself refuse the late job by a fencing token.
+// Number the holders by Incr and send the number with every write. The resource rejects a
 // write whose number is lower than the highest known number.
 package lock
 

@@ -53,8 +53,8 @@ type Decision struct {
 // CheckLimit returns adaptor.ErrStoreOperationFailed if the store failed or ctx has ended. The caller
 // then decides whether the request passes.
 //
-// CheckLimit repairs a counter that another program has written: a counter without a deadline gets a
-// whole window, and a value that is not a counter is replaced by a new counter.
+// CheckLimit repairs a counter that another program has written. A counter without a deadline gets a
+// whole window. A new counter replaces a value that is not a counter.
 func (r *RateLimiter) CheckLimit(ctx context.Context, clientID string, limit int64) (Decision, error) {
 	key := "req:" + clientID
 	count, left, err := r.store.IncrTTL(ctx, key, 1, adaptor.WithTTL(r.window))

@@ -21,7 +21,7 @@ type addresses struct {
 //
 // Behind a proxy, the address is the last entry of X-Forwarded-For, with or without a port. An earlier
 // entry is the client's own claim. If the last entry is not an address, of logs a warning once and
-// returns the address of the proxy: such clients share one limit, and a client cannot avoid the limit.
+// returns the address of the proxy. Such clients share one limit, so that they cannot avoid the limit.
 func (a *addresses) of(r *http.Request) string {
 	if a.forwarded {
 		entry := lastEntry(r.Header.Values("X-Forwarded-For"))

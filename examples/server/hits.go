@@ -28,8 +28,8 @@ func NewHits(kv adaptor.AtomicKVAdaptor, config Config) (*Hits, error) {
 
 // Count adds one hit to a page and returns its hits in this day. The day begins with the first hit.
 //
-// Count repairs a counter that another program or an older version has written: a counter without a
-// deadline gets a day, and a value that is not a counter is replaced by a new counter.
+// Count repairs a counter that another program or an older version has written. A counter without a
+// deadline gets a day. A new counter replaces a value that is not a counter.
 func (h *Hits) Count(ctx context.Context, page string) (int64, error) {
 	n, left, err := h.store.IncrTTL(ctx, page, 1, adaptor.WithTTL(hitsTTL))
 	switch {

@@ -17,9 +17,9 @@ const userSessions = 4
 // Limit lets each client make a number of requests in a window. While the store is down it fails open or
 // closed, as the configuration says.
 //
-// A client is its address, or its session if it has one (--rate-by=session). Nobody gets a new limit by
-// a new session: a login is always counted for the address and for the user who logs in, and all
-// sessions of one user together get the limit of four sessions.
+// A client is its address, or its session if it has one (--rate-by=session). A new session is not a new
+// limit. A login always counts for the address and for the user who logs in. All sessions of one user
+// together get the limit of four sessions.
 type Limit struct {
 	limiter   *ratelimit.RateLimiter
 	sessions  *session.Sessions
@@ -68,7 +68,7 @@ type quota struct {
 	limit   int64
 }
 
-// check counts a request against its quotas and returns a Problem if one of them is used up. The answer
+// check counts a request against its quotas and returns a Problem if a quota is used up. The answer
 // gets the header fields of draft-ietf-httpapi-ratelimit-headers, version 10, for the quota with the
 // fewest remaining requests. Times are whole seconds, rounded up.
 func (l *Limit) check(w http.ResponseWriter, r *http.Request, quotasOf func(*http.Request) ([]quota, error)) error {
@@ -102,7 +102,7 @@ func (l *Limit) check(w http.ResponseWriter, r *http.Request, quotasOf func(*htt
 	return nil
 }
 
-// count counts a request against its quotas, until one of them is used up. It returns the decision with
+// count counts a request against its quotas, until a quota is used up. It returns the decision with
 // the fewest remaining requests.
 func (l *Limit) count(r *http.Request, quotas []quota) (strictest ratelimit.Decision, err error) {
 	for i, q := range quotas {

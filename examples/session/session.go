@@ -21,8 +21,8 @@ type Session struct {
 // Sessions keeps sessions in the namespace "sessions". [NewSessions] makes Sessions.
 // Goroutines may use them concurrently.
 //
-// Whoever knows the id of a session acts as its user. An id belongs into a cookie and not
-// into a log. The errors of this package do not contain ids.
+// The id of a session is a secret: it is enough to act as the user. Put an id into a cookie
+// and never into a log. The errors of this package do not contain ids.
 type Sessions struct {
 	store    *adaptor.KVStore
 	lifetime time.Duration
@@ -49,7 +49,7 @@ func (s *Sessions) WithLifetime(lifetime time.Duration) *Sessions {
 //
 // Create returns adaptor.ErrInvalidValue if a text in data is not UTF-8, and
 // adaptor.ErrStoreOperationFailed if the store failed or ctx has ended. After an error the
-// store may hold a session whose id nobody knows, until it expires.
+// store may hold a session with an unknown id until it expires.
 func (s *Sessions) Create(ctx context.Context, data Session) (id string, err error) {
 	// Set is enough: two ids of 130 random bits are never equal.
 	id = rand.Text()

@@ -19,8 +19,8 @@ import (
 	"github.com/zelt-go/kv/memory"
 )
 
-// tour is what the app injects. Everything works on the adaptor, whichever it is;
-// the MemoryKV, if there is one, is only there to watch its collector.
+// tour holds the values that the app injects. Each section works on the adaptor of the app.
+// Only the section about the collector needs the MemoryKV.
 type tour struct {
 	fx.In
 
@@ -33,7 +33,7 @@ type tour struct {
 	People   adaptor.Typed[cache.User]
 }
 
-// sections are those of the documentation, in its order.
+// sections has the sections of the documentation in their order.
 var sections = []struct {
 	title string
 	walk  func(tour, *walk)
@@ -56,8 +56,8 @@ var sections = []struct {
 }
 
 const (
-	short = 300 * time.Millisecond // a time to live to wait for
-	long  = 30 * time.Minute       // one that the walk does not see the end of
+	short = 300 * time.Millisecond // a time to live whose end the tour waits for
+	long  = 30 * time.Minute       // a time to live that is longer than the tour
 )
 
 func (t tour) basicUsage(w *walk) {
@@ -79,7 +79,7 @@ func (t tour) methods(w *walk) {
 	text, found, err := store.GetRaw(w.ctx, "point")
 	finds(w, `GetRaw("point")`, `{"X":1,"Y":2}`)(string(text), found, err)
 	returns(w, `Has("point")`, true)(store.Has(w.ctx, "point"))
-	finds(w, `TTL("point"): 0 is for ever`, time.Duration(0))(store.TTL(w.ctx, "point"))
+	finds(w, `TTL("point"): 0 means no deadline`, time.Duration(0))(store.TTL(w.ctx, "point"))
 	w.ok(`Del("point")`)(store.Del(w.ctx, "point"))
 	misses[point](w, `Get[point]("point")`)(adaptor.Get[point](w.ctx, store, "point"))
 	returns(w, `Has("point")`, false)(store.Has(w.ctx, "point"))
@@ -118,7 +118,7 @@ func (t tour) sessions(w *walk) {
 	returns(w, `sessions.Touch(id)`, true)(t.Sessions.Touch(w.ctx, id))
 	w.ok(`sessions.End(id)`)(t.Sessions.End(w.ctx, id))
 	misses[session.Session](w, `sessions.Get(id)`)(t.Sessions.Get(w.ctx, id))
-	returns(w, `sessions.Touch(id): not revived`, false)(t.Sessions.Touch(w.ctx, id))
+	returns(w, `sessions.Touch(id): not restored`, false)(t.Sessions.Touch(w.ctx, id))
 }
 
 func (t tour) incr(w *walk) {
@@ -139,7 +139,7 @@ func (t tour) incr(w *walk) {
 	w.within(`the time left that it returned`, long)(left, true, err)
 }
 
-// fifty counts 50 times at once, and returns the counter.
+// fifty calls Incr in 50 goroutines and returns the counter.
 func fifty(ctx context.Context, store *adaptor.AtomicKVStore, key string) (int64, error) {
 	errs := make(chan error, 50)
 	var wg sync.WaitGroup
@@ -202,15 +202,15 @@ func (t tour) locks(w *walk) {
 	const key = "lock:resource"
 	returns(w, `SetNX("lock:resource", "ann", WithTTL(30m))`, true)(store.SetNX(w.ctx, key, "ann", adaptor.WithTTL(long)))
 	returns(w, `SetNX("lock:resource", "ben", WithTTL(30m))`, false)(store.SetNX(w.ctx, key, "ben", adaptor.WithTTL(long)))
-	returns(w, `ben: CompareAndDelete: a stranger can't release it`, false)(store.CompareAndDelete(w.ctx, key, "ben"))
-	returns(w, `ben: CompareAndSwap: … or extend it`, false)(store.CompareAndSwap(w.ctx, key, "ben", "ben", adaptor.WithTTL(long)))
+	returns(w, `ben: CompareAndDelete: only the owner releases it`, false)(store.CompareAndDelete(w.ctx, key, "ben"))
+	returns(w, `ben: CompareAndSwap: only the owner extends it`, false)(store.CompareAndSwap(w.ctx, key, "ben", "ben", adaptor.WithTTL(long)))
 	finds(w, `Get[string]("lock:resource")`, "ann")(adaptor.Get[string](w.ctx, store, key))
 	returns(w, `ann: CompareAndDelete`, true)(store.CompareAndDelete(w.ctx, key, "ann"))
 
 	returns(w, `ann: SetNX(…, WithTTL(300ms))`, true)(store.SetNX(w.ctx, key, "ann", adaptor.WithTTL(short)))
 	w.gone(`ann's lock expires`, store, key)
 	returns(w, `ben: SetNX(…, WithTTL(30m))`, true)(store.SetNX(w.ctx, key, "ben", adaptor.WithTTL(long)))
-	returns(w, `ann: CompareAndSwap: it is ben's now`, false)(store.CompareAndSwap(w.ctx, key, "ann", "ann", adaptor.WithTTL(long)))
+	returns(w, `ann: CompareAndSwap: ben holds it now`, false)(store.CompareAndSwap(w.ctx, key, "ann", "ann", adaptor.WithTTL(long)))
 	returns(w, `ann: CompareAndDelete`, false)(store.CompareAndDelete(w.ctx, key, "ann"))
 	returns(w, `ben: CompareAndDelete`, true)(store.CompareAndDelete(w.ctx, key, "ben"))
 }
@@ -225,7 +225,7 @@ func (t tour) namespaces(w *walk) {
 	admin, err := sessions.Namespace("admin")
 	w.ok(`sessions.Namespace("admin")`)(err)
 	returns(w, `sessions/admin: Incr("1", 1), atomic like its parent`, int64(1))(admin.Incr(w.ctx, "1", 1))
-	returns(w, `sessions: Has("1"): a parent has not its child's keys`, false)(sessions.Has(w.ctx, "1"))
+	returns(w, `sessions: Has("1"): a child's key is not in its parent`, false)(sessions.Has(w.ctx, "1"))
 
 	a := t.open(w, "a")
 	b, err := a.Namespace("b")
@@ -235,7 +235,7 @@ func (t tour) namespaces(w *walk) {
 	w.ok(`a/b: Set("c", "in a/b")`)(b.Set(w.ctx, "c", "in a/b"))
 	finds(w, `a: Get[string]("b:c")`, "in a")(adaptor.Get[string](w.ctx, a, "b:c"))
 
-	// A store is an adaptor: a service can be given a name space of its own.
+	// A store is an adaptor: a service can get its own namespace.
 	tenant := t.open(w, "tenant-1")
 	service, err := cache.NewCacheService(adaptor.WithoutAtomic(tenant))
 	w.ok(`cache.NewCacheService(tenant-1)`)(err)
@@ -247,8 +247,8 @@ func (t tour) namespaces(w *walk) {
 func (t tour) typed(w *walk) {
 	ada, bob := cache.User{ID: "42", Name: "Ada"}, cache.User{ID: "43", Name: "Bob"}
 	misses[cache.User](w, `people.Get("42")`)(t.People.Get(w.ctx, "42"))
-	w.ok(`people.Set("42", Ada), for half an hour unless said otherwise`)(t.People.Set(w.ctx, "42", ada))
-	finds(w, `people.Get("42"): a User, no type to name`, ada)(t.People.Get(w.ctx, "42"))
+	w.ok(`people.Set("42", Ada), with the default of half an hour`)(t.People.Set(w.ctx, "42", ada))
+	finds(w, `people.Get("42"): the handle has the type`, ada)(t.People.Get(w.ctx, "42"))
 	w.within(`TTL("42"), in the namespace "people"`, long)(t.open(w, "people").TTL(w.ctx, "42"))
 	returns(w, `people.SetNX("42", Bob)`, false)(t.People.SetNX(w.ctx, "42", bob))
 	returns(w, `people.CompareAndSwap("42", Ada, Bob)`, true)(t.People.CompareAndSwap(w.ctx, "42", ada, bob))
@@ -262,7 +262,7 @@ func (t tour) loads(w *walk) {
 	var loads atomic.Int64
 	load := func(context.Context) (adaptor.Loaded[cache.User], error) {
 		loads.Add(1)
-		time.Sleep(short / 10) // a database that takes its time
+		time.Sleep(short / 10) // a slow database
 		return adaptor.Loaded[cache.User]{Value: ada}, nil
 	}
 	errs := make(chan error, 50)
@@ -287,7 +287,7 @@ func (t tour) loads(w *walk) {
 		loads.Add(1)
 		return adaptor.Loaded[cache.User]{None: true}, nil
 	}
-	misses[cache.User](w, `people.GetOrLoad("nobody", …): there is none`)(t.People.GetOrLoad(w.ctx, "nobody", none))
+	misses[cache.User](w, `people.GetOrLoad("nobody", …): the loader finds none`)(t.People.GetOrLoad(w.ctx, "nobody", none))
 	misses[cache.User](w, `people.GetOrLoad("nobody", …): remembered`)(t.People.GetOrLoad(w.ctx, "nobody", none))
 	returns(w, `loads in all`, int64(2))(loads.Load(), nil)
 
@@ -295,13 +295,13 @@ func (t tour) loads(w *walk) {
 		func(ctx context.Context) (adaptor.Loaded[cache.User], error) {
 			return adaptor.Loaded[cache.User]{Value: ada}, t.People.Del(ctx, "late")
 		}))
-	misses[cache.User](w, `people.Get("late"): what was loaded before does not come back`)(t.People.Get(w.ctx, "late"))
+	misses[cache.User](w, `people.Get("late"): the Del wins over the load`)(t.People.Get(w.ctx, "late"))
 }
 
 func (t tour) tokens(w *walk) {
 	store := t.open(w, "tokens")
 	w.ok(`Set("token", "ann", WithTTL(30m))`)(store.Set(w.ctx, "token", "ann", adaptor.WithTTL(long)))
-	finds(w, `GetDel[string]("token"): the one who takes it`, "ann")(adaptor.GetDel[string](w.ctx, store, "token"))
+	finds(w, `GetDel[string]("token"): the first caller gets it`, "ann")(adaptor.GetDel[string](w.ctx, store, "token"))
 	misses[string](w, `GetDel[string]("token"): nobody else`)(adaptor.GetDel[string](w.ctx, store, "token"))
 
 	misses[int](w, `Swap[int]("batch", 7, WithTTL(30m)): what was there`)(adaptor.Swap[int](w.ctx, store, "batch", 7, adaptor.WithTTL(long)))
@@ -309,11 +309,11 @@ func (t tour) tokens(w *walk) {
 	w.within(`TTL("batch"): kept`, long)(store.TTL(w.ctx, "batch"))
 	found, err := store.Persist(w.ctx, "batch")
 	if errors.Is(err, errors.ErrUnsupported) {
-		w.note("this adaptor has no Persist")
+		w.remark("this adaptor has no Persist")
 		return
 	}
 	returns(w, `Persist("batch")`, true)(found, err)
-	finds(w, `TTL("batch"): 0 is for ever`, time.Duration(0))(store.TTL(w.ctx, "batch"))
+	finds(w, `TTL("batch"): 0 means no deadline`, time.Duration(0))(store.TTL(w.ctx, "batch"))
 }
 
 func (t tour) many(w *walk) {
@@ -338,7 +338,7 @@ func (t tour) many(w *walk) {
 			right++
 		}
 	}
-	returns(w, `users: GetMany[int](100 keys, and one that is missing); right ones`, n+1)(right, err)
+	returns(w, `users: GetMany[int](100 keys and a missing key); right results`, n+1)(right, err)
 	w.ok(`users: DelMany(the first 50)`)(store.DelMany(w.ctx, keys[:n/2]))
 
 	listed := 0
@@ -348,10 +348,10 @@ func (t tour) many(w *walk) {
 		}
 	}
 	if errors.Is(err, errors.ErrUnsupported) {
-		w.note("this adaptor does not list keys")
+		w.remark("this adaptor does not list keys")
 		return
 	}
-	returns(w, `users: Keys(); those 50 that are left`, n/2)(listed, err)
+	returns(w, `users: Keys(): the other 50`, n/2)(listed, err)
 	w.ok(`users: Clear()`)(store.Clear(w.ctx))
 	left := 0
 	for _, failed := range store.Keys(w.ctx) {
@@ -362,7 +362,7 @@ func (t tour) many(w *walk) {
 	returns(w, `users/child: Has("k"): a child stays`, true)(child.Has(w.ctx, "k"))
 	w.ok(`users: ClearTree()`)(store.ClearTree(w.ctx))
 	returns(w, `users/child: Has("k")`, false)(child.Has(w.ctx, "k"))
-	returns(w, `users-old: Has("k"): nobody else's`, true)(sibling.Has(w.ctx, "k"))
+	returns(w, `users-old: Has("k"): another namespace stays`, true)(sibling.Has(w.ctx, "k"))
 }
 
 func (t tour) errors(w *walk) {
@@ -392,7 +392,7 @@ func (t tour) errors(w *walk) {
 
 func (t tour) collector(w *walk) {
 	if t.Memory == nil {
-		w.note("no MemoryKV: the server removes expired keys by itself")
+		w.remark("no MemoryKV: the server removes expired keys itself")
 		return
 	}
 	store, err := t.Memory.Namespace("garbage")
@@ -400,26 +400,26 @@ func (t tour) collector(w *walk) {
 		w.ok(`Namespace("garbage")`)(err)
 		return
 	}
-	const due, lasting = 1000, 10
+	const expiring, lasting = 1000, 10
 	begin := t.Memory.Stats()
 	for i := range lasting {
 		err = first(err, store.Set(w.ctx, fmt.Sprint("lasting ", i), i))
 	}
-	for i := range due {
-		err = first(err, store.Set(w.ctx, fmt.Sprint("due ", i), i, adaptor.WithTTL(short)))
+	for i := range expiring {
+		err = first(err, store.Set(w.ctx, fmt.Sprint("expiring ", i), i, adaptor.WithTTL(short)))
 	}
 	w.ok(`10 × Set(…), 1000 × Set(…, WithTTL(300ms))`)(err)
 
 	before := t.Memory.Stats()
-	w.step(`Stats().Entries`, show(before.Entries), "at least 1000", before.Entries >= due)
-	w.eventually(`nobody reads them, and the collector removes them`, func() (bool, error) {
+	w.step(`Stats().Entries`, show(before.Entries), "at least 1000", before.Entries >= expiring)
+	w.eventually(`the collector removes them without a read`, func() (bool, error) {
 		now := t.Memory.Stats()
-		return now.Expired >= begin.Expired+due && now.Sweeps > before.Sweeps, nil
+		return now.Expired >= begin.Expired+expiring && now.Sweeps > before.Sweeps, nil
 	})
 
 	after := t.Memory.Stats()
-	w.step(`Stats().Entries`, show(after.Entries), "1000 fewer", after.Entries <= before.Entries-due)
-	w.step(`Stats().Expired, since then`, show(after.Expired-begin.Expired), "at least 1000", after.Expired-begin.Expired >= due)
+	w.step(`Stats().Entries`, show(after.Entries), "1000 fewer", after.Entries <= before.Entries-expiring)
+	w.step(`Stats().Expired, since then`, show(after.Expired-begin.Expired), "at least 1000", after.Expired-begin.Expired >= expiring)
 	w.step(`Stats().Sweeps, since then`, show(after.Sweeps-begin.Sweeps), "at least 1", after.Sweeps > begin.Sweeps)
 	kept := 0
 	for i := range lasting {
@@ -429,7 +429,7 @@ func (t tour) collector(w *walk) {
 			kept++
 		}
 	}
-	returns(w, `lasting entries that are still there`, lasting)(kept, err)
+	returns(w, `entries without a TTL`, lasting)(kept, err)
 }
 
 func first(err, next error) error {
@@ -439,8 +439,8 @@ func first(err, next error) error {
 	return next
 }
 
-// open returns the store of the given name. One that could not be opened is nil, and
-// makes all steps fail that work on it.
+// open returns the store of the given name. If the adaptor cannot open it, open returns nil,
+// and each step on the nil store fails.
 func (t tour) open(w *walk, name string) *adaptor.AtomicKVStore {
 	store, err := t.KV.Namespace(name)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/zelt-go/kv/adaptor"
 )
 
-// A walk does steps, prints them, and counts those that were not as promised. Once
-// its context has ended it does no more steps.
+// walk does steps, prints them, and counts the steps that were not as promised. After the
+// end of its context it does no more steps.
 type walk struct {
 	ctx         context.Context
 	out         io.Writer
@@ -31,7 +31,7 @@ func (w *walk) section(title string, body func()) {
 	body()
 }
 
-// step prints what was done and what came back, and whether it is what was expected.
+// step prints a call and its result, and the expected result if it differs.
 func (w *walk) step(did, got, want string, asPromised bool) {
 	if w.ctx.Err() != nil {
 		return
@@ -45,28 +45,28 @@ func (w *walk) step(did, got, want string, asPromised bool) {
 	fmt.Fprintf(w.out, "  ✗ %-58s expected %s, got %s\n", did, want, got)
 }
 
-// note prints what is no step.
-func (w *walk) note(text string) {
+// remark prints a line that is not a step.
+func (w *walk) remark(text string) {
 	if w.ctx.Err() == nil {
 		fmt.Fprintln(w.out, "  –", text)
 	}
 }
 
-// ok is for what returns nothing but an error: store.Del, say.
+// ok checks a call that returns only an error, for example store.Del.
 func (w *walk) ok(did string) func(error) {
 	return func(err error) {
 		w.step(did, result("ok", err), "ok", err == nil)
 	}
 }
 
-// returns is for what returns a value: returns(w, "Incr …", 1)(store.Incr(…)).
+// returns checks a call that returns a value: returns(w, "Incr …", 1)(store.Incr(…)).
 func returns[T comparable](w *walk, did string, want T) func(T, error) {
 	return func(got T, err error) {
 		w.step(did, result(show(got), err), show(want), err == nil && got == want)
 	}
 }
 
-// finds is for what returns a value that may be missing: Get, say.
+// finds checks a call that finds a value, for example Get.
 func finds[T comparable](w *walk, did string, want T) func(T, bool, error) {
 	return func(got T, found bool, err error) {
 		text := "not found"
@@ -77,7 +77,7 @@ func finds[T comparable](w *walk, did string, want T) func(T, bool, error) {
 	}
 }
 
-// misses is for the same where nothing is to be found.
+// misses checks a call that finds no value.
 func misses[T any](w *walk, did string) func(T, bool, error) {
 	return func(got T, found bool, err error) {
 		text := "not found"
@@ -88,7 +88,7 @@ func misses[T any](w *walk, did string) func(T, bool, error) {
 	}
 }
 
-// within is for a time left: positive, and at most limit.
+// within checks a call that returns a remaining time, which is positive and at most limit.
 func (w *walk) within(did string, limit time.Duration) func(time.Duration, bool, error) {
 	return func(left time.Duration, found bool, err error) {
 		text := "not found"
@@ -100,11 +100,11 @@ func (w *walk) within(did string, limit time.Duration) func(time.Duration, bool,
 	}
 }
 
-// secret is in every key and every value that an error could give away.
+// secret is part of each key and value that an error could reveal.
 const secret = "hunter2"
 
-// fails is for an operation that is to fail with code, and with a text that gives
-// neither key nor value away.
+// fails checks a call that returns an error with the given code, whose text reveals neither
+// key nor value.
 func (w *walk) fails(did string, code adaptor.Code) func(error) {
 	return func(err error) {
 		text := "no error"
@@ -116,8 +116,7 @@ func (w *walk) fails(did string, code adaptor.Code) func(error) {
 	}
 }
 
-// eventually is for what comes by itself: it asks until done says yes, for five
-// seconds at most.
+// eventually waits until done returns true, for five seconds at most.
 func (w *walk) eventually(did string, done func() (bool, error)) {
 	begin := time.Now()
 	deadline := time.After(5 * time.Second)
@@ -141,7 +140,7 @@ func (w *walk) eventually(did string, done func() (bool, error)) {
 	}
 }
 
-// gone is for a key that is to expire.
+// gone waits until a key has expired.
 func (w *walk) gone(did string, store *adaptor.AtomicKVStore, key string) {
 	w.eventually(did, func() (bool, error) {
 		found, err := store.Has(w.ctx, key)

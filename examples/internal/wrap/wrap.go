@@ -1,6 +1,5 @@
-// Package wrap puts a driver around an adaptor, so that a test can watch what a
-// service does, or break it: override a method of Store, and hand the opener to
-// adaptor.NewAtomic.
+// Package wrap puts a driver around an adaptor. A test overrides a method of Store to
+// observe the calls of a service or to let them fail.
 package wrap
 
 import (
@@ -14,8 +13,8 @@ import (
 	"github.com/zelt-go/kv/adaptor/driver"
 )
 
-// Adaptor returns an adaptor over the stores of kv, each passed through wrap when
-// it is opened.
+// Adaptor returns an adaptor over the stores of kv. It passes each opened store through
+// wrap.
 func Adaptor(kv adaptor.AtomicKVAdaptor, wrap func(Store) driver.AtomicStore) adaptor.AtomicKVAdaptor {
 	return adaptor.NewAtomic(opener{kv, wrap})
 }
@@ -40,7 +39,7 @@ func (o opener) OpenAtomic(path []string) (driver.AtomicStore, error) {
 	return o.wrap(Store{store}), nil
 }
 
-// Store is a driver that passes everything on to a store.
+// Store is a driver that passes each call on to a store.
 type Store struct{ To *adaptor.AtomicKVStore }
 
 var _ driver.AtomicStore = Store{}
@@ -100,19 +99,20 @@ func (s Store) CompareAndDelete(ctx context.Context, key string, old []byte) (bo
 	return s.To.CompareAndDelete(ctx, key, wrapped(old))
 }
 
-// A note of the front's is a JSON text after a space, which a store that compacts its texts can't hold.
-const noteHead = `{"a note":`
+// placeholderHead begins the wrapped form of a placeholder. A placeholder of the front is a JSON text
+// after a space, which the front of the inner store would compact.
+const placeholderHead = `{"a placeholder":`
 
 func wrapped(value []byte) json.RawMessage {
-	if note, is := bytes.CutPrefix(value, []byte(" ")); is {
-		return slices.Concat([]byte(noteHead), note, []byte("}"))
+	if text, is := bytes.CutPrefix(value, []byte(" ")); is {
+		return slices.Concat([]byte(placeholderHead), text, []byte("}"))
 	}
 	return value
 }
 
 func unwrapped(value []byte) []byte {
-	if note, is := bytes.CutPrefix(value, []byte(noteHead)); is {
-		return slices.Concat([]byte(" "), note[:len(note)-1])
+	if text, is := bytes.CutPrefix(value, []byte(placeholderHead)); is {
+		return slices.Concat([]byte(" "), text[:len(text)-1])
 	}
 	return value
 }
