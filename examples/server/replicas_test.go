@@ -21,7 +21,8 @@ var (
 )
 
 // 200 clients send requests without a pause against a limit of 20. Exactly 20 requests pass in each window.
-// Each answer has the remaining number, so in n windows each number from 19 to 0 comes n times.
+// Each answer has the remaining number, so in n windows each number from 19 to 0 comes n times. On a slow
+// machine the last requests begin another window, whose numbers come once, from 19 down to some number.
 func TestExactlyTheLimit(t *testing.T) {
 	const clients, limit = 200, 20
 	test := func(t *testing.T, replicas ...*process) {
@@ -73,7 +74,9 @@ func TestExactlyTheLimit(t *testing.T) {
 		}
 		wg.Wait()
 		for r, n := range remaining {
-			require.Equal(t, *windows, n, "answers that say %d remain: %v", r, remaining)
+			require.GreaterOrEqual(t, n, *windows, "answers that say %d remain: %v", r, remaining)
+			require.GreaterOrEqual(t, n, remaining[max(r-1, 0)], "answers that say %d remain: %v", r, remaining)
+			require.LessOrEqual(t, n, remaining[0]+1, "answers that say %d remain: %v", r, remaining)
 		}
 		require.Greater(t, refused, *windows*limit)
 		t.Logf("%d windows, %d clients, %d replicas: exactly %d passed in each, %d refused", *windows, clients, len(replicas), limit, refused)
