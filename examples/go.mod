@@ -8,8 +8,8 @@ require (
 	github.com/chromedp/chromedp v0.23.0
 	github.com/prometheus/client_golang v1.25.0
 	github.com/stretchr/testify v1.12.1
-	github.com/zelt-go/kv v0.0.0
-	github.com/zelt-go/kv/adaptor/redis v0.0.0
+	github.com/zelt-go/kv v0.1.0
+	github.com/zelt-go/kv/adaptor/redis v0.1.0
 	go.uber.org/dig v1.19.0
 	go.uber.org/fx v1.24.0
 	go.uber.org/goleak v1.3.0

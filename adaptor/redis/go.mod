@@ -6,7 +6,7 @@ require (
 	github.com/anishathalye/porcupine v1.3.1
 	github.com/redis/rueidis v1.0.79
 	github.com/stretchr/testify v1.12.1
-	github.com/zelt-go/kv v0.0.0
+	github.com/zelt-go/kv v0.1.0
 	go.uber.org/fx v1.24.0
 	go.uber.org/goleak v1.2.0
 )

@@ -14,7 +14,7 @@ require (
 	github.com/philippgille/gokv/gomap v0.7.0
 	github.com/puzpuzpuz/xsync/v4 v4.5.0
 	github.com/stretchr/testify v1.12.1
-	github.com/zelt-go/kv v0.0.0
+	github.com/zelt-go/kv v0.1.0
 )
 
 require (

@@ -6,8 +6,8 @@ require (
 	github.com/redis/go-redis/v9 v9.23.0
 	github.com/redis/rueidis v1.0.79
 	github.com/stretchr/testify v1.12.1
-	github.com/zelt-go/kv v0.0.0
-	github.com/zelt-go/kv/adaptor/redis v0.0.0
+	github.com/zelt-go/kv v0.1.0
+	github.com/zelt-go/kv/adaptor/redis v0.1.0
 )
 
 require (
