@@ -18,9 +18,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -103,12 +103,13 @@ func freePort(t testing.TB) string {
 }
 
 func (s *Server) start() error {
-	args := append([]string{"-c", `"$@" >>log 2>&1 & read _; kill -9 $! 2>/dev/null; wait`, "sh", Find(s.program)}, s.args...)
-	args = append(args, "--port", s.port, "--bind", "127.0.0.1", "--dir", s.dir)
-	s.cmd = exec.Command("/bin/sh", args...)
+	args := append(slices.Clone(s.args), "--port", s.port, "--bind", "127.0.0.1", "--dir", s.dir)
+	cmd, err := s.newCommand(args)
+	if err != nil {
+		return err
+	}
+	s.cmd = cmd
 	s.cmd.Dir = s.dir
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is the test's
-	var err error
 	if s.alive, err = s.cmd.StdinPipe(); err != nil {
 		return err
 	}
@@ -139,20 +140,6 @@ func (s *Server) Kill() {
 	_ = s.alive.Close()
 	_ = s.cmd.Wait()
 	s.cmd = nil
-}
-
-// Freeze stops the server's process from running, until Thaw: to everybody else it is as if the
-// network was cut.
-func (s *Server) Freeze() { s.signal(syscall.SIGSTOP) }
-
-// Thaw ends Freeze.
-func (s *Server) Thaw() { s.signal(syscall.SIGCONT) }
-
-func (s *Server) signal(sig syscall.Signal) {
-	s.t.Helper()
-	if err := syscall.Kill(s.pid, sig); err != nil {
-		s.t.Fatalf("%s: signal %v: %v", s.program, sig, err)
-	}
 }
 
 // Restart starts the server again, where it was, with what it has on disk.
