@@ -5,9 +5,20 @@ GO      ?= go
 MODULES := . adaptor/redis adaptor/redis/internal/bench examples internal/bench internal/tools
 BIN     := $(CURDIR)/bin
 
-.PHONY: test cc servers browser format vet staticcheck tidy race narrow tour soak verify fuzz bench bench-redis load microbench clean
+.PHONY: test before after cc servers browser format vet staticcheck tidy pristine race narrow cross tour rehearse soak verify fuzz bench bench-redis load microbench clean
 
-test: cc servers browser format vet staticcheck tidy race narrow tour
+test: before cc servers browser format vet staticcheck tidy pristine race narrow cross tour rehearse after
+
+# The state of the work tree: its changed and untracked files, and their differences from HEAD.
+tree = { git status --porcelain; git diff HEAD; }
+
+# `make test` changes no file of the work tree: after compares with before.
+before:
+	@mkdir -p $(BIN) && $(tree) > $(BIN)/tree.before
+
+after:
+	@$(tree) > $(BIN)/tree.after; diff $(BIN)/tree.before $(BIN)/tree.after || { \
+	  echo 'make: the work tree has changed since make test began (see the lines above): commit the change, or stop its cause' >&2; exit 1; }
 
 # $(call install,program,what it is,what for,Debian's packages) installs a program if it is missing.
 install = @command -v $(1) >/dev/null 2>&1 || { \
@@ -33,6 +44,7 @@ format:
 
 vet:
 	$(GO) vet work
+	cd internal/tools && GOWORK=off $(GO) vet ./...
 
 # Pinned in internal/tools, which is not part of the workspace: its needs are its own.
 staticcheck:
@@ -45,12 +57,41 @@ tidy:
 	  (cd $$m && GOWORK=off $(GO) mod tidy -diff) || exit 1; \
 	done
 
+# Go's commands that users run in a clone change no file there: go.work.sum has all sums that they need.
+pristine:
+	@set -e; dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; git clone -q . "$$dir/kv"; cd "$$dir/kv"; \
+	for command in 'doc ./adaptor' 'doc ./adaptor/redis' 'list -m all' 'mod download'; do \
+	  echo "$(GO) $$command (in a clone of HEAD)"; \
+	  $(GO) $$command > "$$dir/output" 2>&1 || { cat "$$dir/output"; exit 1; }; \
+	  if [ -n "$$(git status --porcelain)" ]; then \
+	    git status --porcelain; git diff; \
+	    echo 'make: "$(GO) '"$$command"'" has changed these files in a clone of HEAD: run it here, and commit the change' >&2; exit 1; \
+	  fi; \
+	done
+
 race:
 	CGO_ENABLED=1 $(GO) test -race -timeout 10m work
 
 # On 32 bits, where there is no race detector; without the planted bugs.
 narrow:
 	CGO_ENABLED=0 GOARCH=386 $(GO) test -short -skip 'FindBugs|DoNotDecide|Mutants' ./...
+
+# The public modules, with their tests, for other systems: vet checks the types of the tests. The examples, without
+# their tests, for two systems of developers: the tests use Unix signals and a browser.
+CROSS := windows/amd64 darwin/arm64 linux/386 freebsd/amd64 js/wasm
+cross:
+	@set -e; for target in $(CROSS); do \
+	  echo "$(GO) build, $(GO) vet ($$target)"; \
+	  export CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/}; \
+	  $(GO) build ./... ./adaptor/redis/...; \
+	  $(GO) vet ./... ./adaptor/redis/...; \
+	  case $$target in windows/*|darwin/*) $(GO) build ./examples/...;; esac; \
+	done
+
+# Installs HEAD, packed as a release, in empty folders: see internal/tools/rehearse.
+rehearse: servers
+	cd internal/tools && GOWORK=off $(GO) build -o $(BIN)/rehearse ./rehearse
+	$(BIN)/rehearse .
 
 tour:
 	$(GO) run ./examples/tour
