@@ -53,6 +53,30 @@ func TestSuiteImports(t *testing.T) {
 	}
 }
 
+// An app may combine a newer root with an older adaptor/redis. The nested module therefore imports only
+// public packages of the root: an internal package may change in any version.
+func TestNestedModuleImportsPublicPackagesOfTheRoot(t *testing.T) {
+	// The tests run in this repository only, so they may use these internal packages. The root keeps
+	// the folders: "go mod tidy" of a user loads the tests of adaptor/redis, and fails if a package
+	// that the tests import is missing.
+	inTests := []string{module + "/internal/model", module + "/internal/redistest"}
+	const nested = module + "/adaptor/redis"
+	private := func(path string) bool { return within(module + "/internal")(path) }
+
+	shipped := list(t, "-f", `{{join .Imports "\n"}}`, nested+"/...")
+	require.Contains(t, shipped, module+"/adaptor/driver", "the rule is about nothing")
+	for _, path := range shipped {
+		assert.False(t, private(path), "adaptor/redis imports %s, which a newer root may change: make it public, or move it into adaptor/redis", path)
+	}
+	tests := list(t, "-f", `{{join .TestImports "\n"}}{{"\n"}}{{join .XTestImports "\n"}}`, nested+"/...")
+	for _, path := range tests {
+		assert.False(t, private(path) && !slices.Contains(inTests, path), "a test of adaptor/redis imports %s, and go mod tidy of its users fails if a newer root has no such package", path)
+	}
+	for _, path := range inTests {
+		assert.DirExists(t, "../.."+strings.TrimPrefix(path, module), "go mod tidy of users of an older adaptor/redis fails without it")
+	}
+}
+
 func TestRulesCanFail(t *testing.T) {
 	assert.True(t, isFx("go.uber.org/fx"))
 	assert.True(t, isFx("go.uber.org/dig"))
