@@ -50,6 +50,7 @@ vet:
 staticcheck:
 	cd internal/tools && GOWORK=off $(GO) build -o $(BIN)/staticcheck honnef.co/go/tools/cmd/staticcheck
 	$(BIN)/staticcheck $$($(GO) list work)
+	cd internal/tools && GOWORK=off $(BIN)/staticcheck ./...
 
 tidy:
 	@for m in $(MODULES); do \
