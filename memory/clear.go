@@ -16,7 +16,7 @@ func (s *store) Clear(ctx context.Context, below bool) error {
 	began := false
 	for i := range s.kv.shards {
 		sh := &s.kv.shards[i]
-		for from := uint64(0); from <= mostHash; {
+		for from := uint64(0); from <= maxHash; {
 			if err := ctx.Err(); err != nil {
 				if began {
 					err = driver.Unknown(err)
@@ -24,13 +24,13 @@ func (s *store) Clear(ctx context.Context, below bool) error {
 				return err
 			}
 			sh.mu.Lock()
-			_, from = sh.hashes(uint32(from), clearBuckets, func(hash uint32, p place) {
-				if r := sh.log.at(p.ref()); s.reaches(r, below) {
-					sh.remove(hash, r, p)
+			from = sh.eachInRange(uint32(from), clearBuckets, func(hash uint32, pos position) {
+				if r := sh.log.at(pos.ref()); s.includes(r, below) {
+					sh.remove(hash, r, pos)
 					began = true
 				}
 			})
-			sh.compact(2, slack)
+			sh.compact(2, minGarbage)
 			sh.mu.Unlock()
 		}
 		for more := true; more; { // and give the memory back

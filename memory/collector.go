@@ -97,7 +97,7 @@ func (m *MemoryKV) sweep(stop <-chan struct{}) {
 	for i := range m.shards {
 		for more := true; more; {
 			var n uint64
-			n, more = m.shards[i].free(&c, 8)
+			n, more = m.shards[i].reclaim(&c, 8)
 			removed += n
 			select {
 			case <-stop:

@@ -30,8 +30,8 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// leastBound leaves room for something: what a MemoryKV is without entries is not counted.
-const leastBound = 64 << 10
+// minMaxBytes leaves room for something: what a MemoryKV is without entries is not counted.
+const minMaxBytes = 64 << 10
 
 func (c Config) withDefaults() (Config, error) {
 	switch {
@@ -40,8 +40,8 @@ func (c Config) withDefaults() (Config, error) {
 	case c.GCInterval > 0 && c.GCInterval < time.Millisecond:
 		// A bare 60 is 60 ns: the collector would sweep all the time.
 		return c, fmt.Errorf("memory: Config.GCInterval must be at least 1ms, got %v: a duration needs a unit, such as 60 * time.Second", c.GCInterval)
-	case c.MaxBytes < 0 || c.MaxBytes > 0 && c.MaxBytes < leastBound:
-		return c, fmt.Errorf("memory: Config.MaxBytes must be at least %d, got %d (zero means unbounded)", leastBound, c.MaxBytes)
+	case c.MaxBytes < 0 || c.MaxBytes > 0 && c.MaxBytes < minMaxBytes:
+		return c, fmt.Errorf("memory: Config.MaxBytes must be at least %d, got %d (zero means unbounded)", minMaxBytes, c.MaxBytes)
 	case c.MaxValueBytes < 0:
 		return c, fmt.Errorf("memory: Config.MaxValueBytes must not be negative, got %d (zero means unbounded)", c.MaxValueBytes)
 	}

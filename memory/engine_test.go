@@ -40,17 +40,17 @@ func verify(t testing.TB, m *MemoryKV) {
 				}
 				hash, r := uint32(b.slots[at]>>32), ref(b.slots[at])
 				require.Equal(t, tagOf(hash), b.tags>>(8*at)&0xff)
-				for q := v.home(hash); q != i; q = v.after(q) {
+				for q := v.home(hash); q != i; q = v.next(q) {
 					passes[q]++
 				}
 				slots[r] = true
-				require.False(t, s.log.at(r).isBuried())
+				require.False(t, s.log.at(r).isDead())
 				require.Equal(t, m.slotHash(s.log.at(r)), hash)
 			}
 		}
 		require.Len(t, slots, s.index.count)
 		for i := range v.buckets {
-			if counted := v.buckets[i].tags / passed; counted < 255 {
+			if counted := v.buckets[i].tags / overflowUnit; counted < 255 {
 				require.Equal(t, passes[i], counted)
 			}
 		}
@@ -59,7 +59,7 @@ func verify(t testing.TB, m *MemoryKV) {
 		// no number twice.
 		logHeld, garbage, records := 0, 0, 0
 		free := map[uint32]bool{}
-		for _, number := range append(slices.Clone(s.log.unused), s.log.retired...) {
+		for _, number := range append(slices.Clone(s.log.freeNumbers), s.log.retiredNumbers...) {
 			require.False(t, free[number])
 			free[number] = true
 		}
@@ -71,8 +71,8 @@ func verify(t testing.TB, m *MemoryKV) {
 			if g.length == 0 {
 				continue
 			}
-			require.GreaterOrEqual(t, g.counted, g.length+segmentCost)
-			held += g.counted
+			require.GreaterOrEqual(t, g.reserved, g.length+segmentCost)
+			held += g.reserved
 			if g.single {
 				require.True(t, slots[refTo(uint32(number), 0)])
 				records++
@@ -82,8 +82,8 @@ func verify(t testing.TB, m *MemoryKV) {
 			garbage += g.garbage()
 			live, offset := 0, 0
 			for offset < int(g.end) {
-				r := first.plus(refTo(0, offset))
-				if !r.isBuried() {
+				r := first.atOffset(refTo(0, offset))
+				if !r.isDead() {
 					require.True(t, slots[refTo(uint32(number), offset)])
 					live += r.size()
 					records++
@@ -94,25 +94,25 @@ func verify(t testing.TB, m *MemoryKV) {
 			require.Equal(t, int(g.live), live)
 		}
 		require.Equal(t, s.index.count, records)
-		require.Equal(t, s.log.held, logHeld)
+		require.Equal(t, s.log.sharedBytes, logHeld)
 		require.Equal(t, s.log.garbage, garbage)
 
 		// The wheel: each record with a deadline once, in a bucket that comes in time.
 		onIt := map[ref]bool{}
-		due := m.due.shards[i].Load()
-		for bucket, at := range s.wheel.first {
-			if bucket != emptying {
+		due := m.nextExpiry.shards[i].Load()
+		for bucket, at := range s.wheel.heads {
+			if bucket != cascading {
 				require.Equal(t, at != 0, s.wheel.used[bucket/64]&(1<<(bucket%64)) != 0)
 			}
-			prev := onWheel | ref(bucket)
+			prev := bucketFlag | ref(bucket)
 			for ; at != 0; at = s.log.at(at).next {
 				r := s.log.at(at)
 				require.Equal(t, prev, r.prev)
 				require.True(t, slots[at])
 				require.False(t, onIt[at])
 				require.LessOrEqual(t, due, r.deadline)
-				require.LessOrEqual(t, m.due.all.Load(), r.deadline)
-				if bucket != emptying {
+				require.LessOrEqual(t, m.nextExpiry.all.Load(), r.deadline)
+				if bucket != cascading {
 					require.LessOrEqual(t, bucket, s.wheel.bucket(r.deadline))
 				}
 				onIt[at] = true
@@ -123,9 +123,9 @@ func verify(t testing.TB, m *MemoryKV) {
 			require.Equal(t, s.log.at(at).deadline != 0, onIt[at])
 		}
 	}
-	require.Equal(t, int64(held), m.bound.held.Load())
+	require.Equal(t, int64(held), m.budget.used.Load())
 	if most := m.config.MaxBytes; most > 0 {
-		require.LessOrEqual(t, m.bound.held.Load(), most)
+		require.LessOrEqual(t, m.budget.used.Load(), most)
 	}
 }
 
@@ -373,7 +373,7 @@ func TestCrowdedBuckets(t *testing.T) {
 			x.insert(hash, ref(n+1))
 		}
 		for n := range 600 {
-			p := x.placeOf(hash, ref(n+1))
+			p := x.slotOf(hash, ref(n+1))
 			require.Equal(t, ref(n+1), p.ref())
 			x.remove(hash, p)
 		}
@@ -388,7 +388,7 @@ func TestSweepWithinATick(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx := context.Background()
 		s := openStore(t, Config{MaxBytes: 1 << 20}) // one shard
-		toNextTick := func(from int64) time.Duration { return 1<<tick - time.Duration(from%(1<<tick)) }
+		toNextTick := func(from int64) time.Duration { return 1<<tickBits - time.Duration(from%(1<<tickBits)) }
 		time.Sleep(toNextTick(s.kv.now() + int64(time.Second)))
 		for i := range 100 {
 			require.NoError(t, s.Set(ctx, fmt.Sprint("due", i), []byte("1"), time.Second))
@@ -497,7 +497,7 @@ func TestReplaceWhatHasMoved(t *testing.T) {
 		require.NoError(t, err)
 	}
 	deleted := map[uint32]int{}
-	for i := 0; i < 40*n && log.garbage <= max(log.held/12, slack); i++ {
+	for i := 0; i < 40*n && log.garbage <= max(log.sharedBytes/12, minGarbage); i++ {
 		key := fmt.Sprint("short", i)
 		if found, _ := s.Has(ctx, key); !found {
 			continue

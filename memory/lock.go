@@ -12,8 +12,8 @@ import (
 // 10 ms, while a yielding goroutine on the other processor (Go's sweeper, our collector)
 // keeps that one from looking for work elsewhere.
 type lock struct {
-	held atomic.Uint32
-	gate sync.Mutex // of those who have waited for long: only one of them goes on yielding
+	locked atomic.Uint32
+	gate   sync.Mutex // of those who have waited for long: only one of them goes on yielding
 }
 
 const (
@@ -22,18 +22,18 @@ const (
 )
 
 func (l *lock) Lock() {
-	if !l.held.CompareAndSwap(0, 1) {
+	if !l.locked.CompareAndSwap(0, 1) {
 		l.wait()
 	}
 }
 
 // TryLock reports whether it took the lock.
-func (l *lock) TryLock() bool { return l.held.CompareAndSwap(0, 1) }
+func (l *lock) TryLock() bool { return l.locked.CompareAndSwap(0, 1) }
 
-func (l *lock) Unlock() { l.held.Store(0) }
+func (l *lock) Unlock() { l.locked.Store(0) }
 
 func (l *lock) wait() {
-	for i := 0; l.held.Load() != 0 || !l.TryLock(); i++ {
+	for i := 0; l.locked.Load() != 0 || !l.TryLock(); i++ {
 		switch {
 		case i < spins:
 		case i < spins+yields:

@@ -10,23 +10,23 @@ import (
 // other; or a single record, of more than maxSmall bytes when it was new. Where the memory is, its
 // view says: one pointer is enough for Go's collector to follow.
 type segment struct {
-	length  int    // in bytes; 0: there is no segment of this number
-	end     uint16 // where the next record goes
-	live    uint16 // bytes of the records before end that are not buried
-	single  bool
-	counted int // what the bound gets back for it
+	length   int    // in bytes; 0: there is no segment of this number
+	end      uint16 // where the next record goes
+	live     uint16 // bytes of the records before end that are not buried
+	single   bool
+	reserved int // what the bound gets back for it
 }
 
 func (s *segment) room() int    { return s.length - int(s.end) }
 func (s *segment) garbage() int { return int(s.end - s.live) }
 
-// memory is memory for records, of so many bytes, a multiple of unit.
-type memory []uint64
+// buffer is memory for records, of so many bytes, a multiple of unit.
+type buffer []uint64
 
-func newMemory(bytes int) memory { return slices.Grow(memory(nil), bytes/unit)[:bytes/unit] }
+func newBuffer(bytes int) buffer { return slices.Grow(buffer(nil), bytes/wordSize)[:bytes/wordSize] }
 
-func (m memory) first() *record { return (*record)(unsafe.Pointer(unsafe.SliceData(m))) }
-func (m memory) cost() int      { return cap(m) * unit }
+func (m buffer) firstRecord() *record { return (*record)(unsafe.Pointer(unsafe.SliceData(m))) }
+func (m buffer) allocated() int       { return cap(m) * wordSize }
 
 // ref is the place of a record: the number of its segment, and the offset in it in
 // units. 0 is no record. The top bit stays 0, to tell a ref from a bucket of the wheel.
@@ -38,54 +38,54 @@ const (
 	maxSegments = 1 << (31 - offsetBits)
 
 	minSegment = 512
-	maxSegment = unit << offsetBits // 32 KiB
-	maxSmall   = maxSegment / 8     // the longest record that shares a segment
+	maxSegment = wordSize << offsetBits // 32 KiB
+	maxSmall   = maxSegment / 8         // the longest record that shares a segment
 
 	// segmentCost is what a segment takes beside its data: a place in lists that may
 	// have grown longer than they need to be.
 	segmentCost = 96
 )
 
-func refTo(number uint32, offset int) ref { return ref(number<<offsetBits | uint32(offset/unit)) }
+func refTo(number uint32, offset int) ref { return ref(number<<offsetBits | uint32(offset/wordSize)) }
 func (r ref) segment() uint32             { return uint32(r >> offsetBits) }
 
 // A log holds the records of a shard. Small ones are appended to the current segment.
 // The space of buried ones is garbage until their segment is cleaned: its live records are
 // copied elsewhere, and it is left to Go's collector, for there may be readers in it.
 type log struct {
-	segments []segment // by number; there is no number 0
-	view     *atomic.Pointer[view]
-	bound    *bound
-	unused   []uint32 // numbers without a segment
-	retired  []uint32 // numbers whose segment is closed, and which readers of this view may still hold
-	shared   []uint32 // numbers of the segments that are not single
-	current  uint32   // the segment that is appended to; 0: none
-	held     int      // bytes of the segments that are not single
-	garbage  int      // bytes of buried records in them
+	segments       []segment // by number; there is no number 0
+	view           *atomic.Pointer[view]
+	budget         *budget
+	freeNumbers    []uint32 // numbers without a segment
+	retiredNumbers []uint32 // numbers whose segment is closed, and which readers of this view may still hold
+	shared         []uint32 // numbers of the segments that are not single
+	current        uint32   // the segment that is appended to; 0: none
+	sharedBytes    int      // bytes of the segments that are not single
+	garbage        int      // bytes of buried records in them
 
-	// moved is told of each record that cleaning has put elsewhere.
-	moved func(r *record, from, to ref)
+	// onMove is told of each record that cleaning has put elsewhere.
+	onMove func(r *record, from, to ref)
 }
 
 func (l *log) first(number uint32) *record { return l.view.Load().segments[number].Load() }
-func (l *log) at(r ref) *record            { return l.first(r.segment()).plus(r) }
+func (l *log) at(r ref) *record            { return l.first(r.segment()).atOffset(r) }
 
-// crowded reports whether the last number must be left to rewrite.
-func (l *log) crowded() bool {
-	return len(l.unused)+len(l.retired) == 0 && len(l.segments) >= maxSegments-1 ||
-		len(l.unused)+len(l.retired) == 1 && len(l.segments) == maxSegments
+// numbersExhausted reports whether the last number must be left to rewrite.
+func (l *log) numbersExhausted() bool {
+	return len(l.freeNumbers)+len(l.retiredNumbers) == 0 && len(l.segments) >= maxSegments-1 ||
+		len(l.freeNumbers)+len(l.retiredNumbers) == 1 && len(l.segments) == maxSegments
 }
 
-// open adds a segment that the bound has counted. It returns 0 if there is no number for it, which
+// addSegment adds a segment that the bound has counted. It returns 0 if there is no number for it, which
 // does not happen if the log is not crowded.
-func (l *log) open(m memory, s segment) (number uint32) {
-	s.length = len(m) * unit
-	if len(l.unused) == 0 && (len(l.retired) > len(l.segments)/2 || len(l.retired) > 0 && len(l.segments) == maxSegments) {
-		l.renew()
+func (l *log) addSegment(m buffer, s segment) (number uint32) {
+	s.length = len(m) * wordSize
+	if len(l.freeNumbers) == 0 && (len(l.retiredNumbers) > len(l.segments)/2 || len(l.retiredNumbers) > 0 && len(l.segments) == maxSegments) {
+		l.recycleNumbers()
 	}
-	switch n := len(l.unused); {
+	switch n := len(l.freeNumbers); {
 	case n > 0:
-		number, l.unused = l.unused[n-1], l.unused[:n-1]
+		number, l.freeNumbers = l.freeNumbers[n-1], l.freeNumbers[:n-1]
 		l.segments[number] = s
 	case len(l.segments) == maxSegments:
 		return 0
@@ -98,18 +98,18 @@ func (l *log) open(m memory, s segment) (number uint32) {
 	}
 	v := l.view.Load()
 	if int(number) >= len(v.segments) {
-		v = &view{buckets: v.buckets, segments: copyOf(v.segments, cap(l.segments))}
+		v = &view{buckets: v.buckets, segments: copySegments(v.segments, cap(l.segments))}
 		l.view.Store(v)
 	}
-	v.segments[number].Store(m.first())
+	v.segments[number].Store(m.firstRecord())
 	if !s.single {
-		l.held += s.length
+		l.sharedBytes += s.length
 		l.shared = append(l.shared, number)
 	}
 	return number
 }
 
-func copyOf(list []atomic.Pointer[record], n int) []atomic.Pointer[record] {
+func copySegments(list []atomic.Pointer[record], n int) []atomic.Pointer[record] {
 	longer := make([]atomic.Pointer[record], n)
 	for i := range list {
 		longer[i].Store(list[i].Load())
@@ -117,60 +117,60 @@ func copyOf(list []atomic.Pointer[record], n int) []atomic.Pointer[record] {
 	return longer
 }
 
-// renew begins a view in which retired numbers can be used again: see view.
-func (l *log) renew() {
+// recycleNumbers begins a view in which retired numbers can be used again: see view.
+func (l *log) recycleNumbers() {
 	v := l.view.Load()
-	l.view.Store(&view{buckets: slices.Clone(v.buckets), segments: copyOf(v.segments, len(v.segments))})
-	l.unused, l.retired = append(l.unused, l.retired...), nil
+	l.view.Store(&view{buckets: slices.Clone(v.buckets), segments: copySegments(v.segments, len(v.segments))})
+	l.freeNumbers, l.retiredNumbers = append(l.freeNumbers, l.retiredNumbers...), nil
 }
 
-// close gives a segment back.
-func (l *log) close(number uint32) {
+// removeSegment gives a segment back.
+func (l *log) removeSegment(number uint32) {
 	s := &l.segments[number]
 	if !s.single {
-		l.held -= s.length
+		l.sharedBytes -= s.length
 		l.garbage -= s.garbage()
 		last := len(l.shared) - 1
 		l.shared[slices.Index(l.shared, number)] = l.shared[last]
 		l.shared = l.shared[:last]
 	}
-	l.bound.give(s.counted)
+	l.budget.release(s.reserved)
 	*s = segment{}
 	l.view.Load().segments[number].Store(nil)
-	l.retired = append(l.retired, number)
+	l.retiredNumbers = append(l.retiredNumbers, number)
 	if number == l.current {
 		l.current = 0
 	}
-	if len(l.retired)+len(l.unused) == len(l.segments)-1 { // lists don't give memory back by themselves
+	if len(l.retiredNumbers)+len(l.freeNumbers) == len(l.segments)-1 { // lists don't give memory back by themselves
 		l.view.Store(&view{buckets: slices.Clone(l.view.Load().buckets)})
-		l.segments, l.unused, l.retired, l.shared = nil, nil, nil, nil
+		l.segments, l.freeNumbers, l.retiredNumbers, l.shared = nil, nil, nil, nil
 	}
 }
 
-// turnTo makes a segment the current one.
-func (l *log) turnTo(number uint32) {
+// setCurrent makes a segment the current one.
+func (l *log) setCurrent(number uint32) {
 	before := l.current
 	l.current = number
 	if before != 0 && before != number && l.segments[before].live == 0 {
-		l.close(before)
+		l.removeSegment(before)
 	}
 }
 
-// append makes room for a record of size bytes, at most maxSmall, and returns its
+// allocate makes room for a record of size bytes, at most maxSmall, and returns its
 // place, or 0 if the bound allows no more. Records may move either way.
-func (l *log) append(size int) ref {
-	if !l.fits(size) && !l.makeRoom(size) {
+func (l *log) allocate(size int) ref {
+	if !l.fits(size) && !l.findSpace(size) {
 		return 0
 	}
-	return l.take(size)
+	return l.allocateFitting(size)
 }
 
 func (l *log) fits(size int) bool {
 	return l.current != 0 && l.segments[l.current].room() >= size
 }
 
-// take is append where size fits.
-func (l *log) take(size int) ref {
+// allocateFitting is append where size fits.
+func (l *log) allocateFitting(size int) ref {
 	s := &l.segments[l.current]
 	at := refTo(l.current, int(s.end))
 	s.end += uint16(size)
@@ -178,19 +178,19 @@ func (l *log) take(size int) ref {
 	return at
 }
 
-// slack is how much garbage a small log may have: with less, the same few records would be copied
+// minGarbage is how much garbage a small log may have: with less, the same few records would be copied
 // again and again.
-const slack = 8 << 10
+const minGarbage = 8 << 10
 
-// makeRoom has a current segment that size fits into: one that was cleaned, once a
+// findSpace has a current segment that size fits into: one that was cleaned, once a
 // twelfth of the log is garbage; a new one; or, at the bound, any that has the room.
-func (l *log) makeRoom(size int) bool {
-	for l.garbage > max(l.held/12, slack) && l.clean(l.dirtiest()) {
+func (l *log) findSpace(size int) bool {
+	for l.garbage > max(l.sharedBytes/12, minGarbage) && l.clean(l.victim()) {
 		if l.fits(size) {
 			return true
 		}
 	}
-	if l.grow(size) {
+	if l.addShared(size) {
 		return true
 	}
 	roomiest, most := uint32(0), 0
@@ -203,80 +203,80 @@ func (l *log) makeRoom(size int) bool {
 	return most >= size && l.rewrite(roomiest, 0)
 }
 
-// grow opens a segment, the larger the more the log holds, and makes it current. At the
+// addShared opens a segment, the larger the more the log holds, and makes it current. At the
 // bound, it is as large as can be had.
-func (l *log) grow(size int) bool {
+func (l *log) addShared(size int) bool {
 	length := minSegment
-	for length < size || length < maxSegment && length < l.held/4 {
+	for length < size || length < maxSegment && length < l.sharedBytes/4 {
 		length *= 2
 	}
-	for !l.bound.take(length + segmentCost) {
+	for !l.budget.reserve(length + segmentCost) {
 		if length /= 2; length < size || length < minSegment {
 			return false
 		}
 	}
-	if l.crowded() {
-		l.bound.give(length + segmentCost)
+	if l.numbersExhausted() {
+		l.budget.release(length + segmentCost)
 		return false
 	}
-	number := l.open(newMemory(length), segment{counted: length + segmentCost})
-	l.turnTo(number)
+	number := l.addSegment(newBuffer(length), segment{reserved: length + segmentCost})
+	l.setCurrent(number)
 	return true
 }
 
-// adopt opens a segment for a large record, which the bound has counted, and returns
+// addSingle opens a segment for a large record, which the bound has counted, and returns
 // its place, or 0 if that can't be.
-func (l *log) adopt(m memory) ref {
-	if l.crowded() || !l.bound.take(segmentCost) {
+func (l *log) addSingle(m buffer) ref {
+	if l.numbersExhausted() || !l.budget.reserve(segmentCost) {
 		return 0
 	}
-	return refTo(l.open(m, segment{single: true, counted: m.cost() + segmentCost}), 0)
+	return refTo(l.addSegment(m, segment{single: true, reserved: m.allocated() + segmentCost}), 0)
 }
 
-// bury makes the record at r garbage.
-func (l *log) bury(at ref) {
+// markDead makes the record at r garbage.
+func (l *log) markDead(at ref) {
 	number := at.segment()
 	s := &l.segments[number]
 	if s.single {
-		l.close(number)
+		l.removeSegment(number)
 		return
 	}
-	l.spend(s, l.at(at))
-	if s.live == 0 && (number != l.current || s.length > max(keptEmpty, l.held/2)) {
-		l.close(number)
+	l.addGarbage(s, l.at(at))
+	if s.live == 0 && (number != l.current || s.length > max(maxEmptySegment, l.sharedBytes/2)) {
+		l.removeSegment(number)
 	}
 }
 
-// spend counts a record that is buried, or was moved.
-func (l *log) spend(s *segment, r *record) {
-	r.prev = buried
+// addGarbage counts a record that is buried, or was moved.
+func (l *log) addGarbage(s *segment, r *record) {
+	r.prev = dead
 	size := r.size()
 	s.live -= uint16(size)
 	l.garbage += size
 }
 
-// keptEmpty is how long a current segment without a record may be to be kept, in a log that
+// maxEmptySegment is how long a current segment without a record may be to be kept, in a log that
 // holds little else: one that holds a lock now and then is not to be allocated each time.
-const keptEmpty = 4 << 10
+const maxEmptySegment = 4 << 10
 
-// exchange puts a record that the bound has not counted into the place of a single one, if
+// replaceSingle puts a record that the bound has not counted into the place of a single one, if
 // it takes no more memory. It is for the bound, which has no room for both.
-func (l *log) exchange(at ref, m memory) bool {
+func (l *log) replaceSingle(at ref, m buffer) bool {
 	s := &l.segments[at.segment()]
-	saved := s.counted - m.cost() - segmentCost
+	saved := s.reserved - m.allocated() - segmentCost
 	if !s.single || saved < 0 {
 		return false
 	}
-	before, r := l.at(at), m.first()
+	before, r := l.at(at), m.firstRecord()
 	r.deadline, r.next, r.prev = before.deadline, before.next, before.prev
 	l.view.Load().segments[at.segment()].Store(r)
-	s.length, s.counted = len(m)*unit, s.counted-saved
-	l.bound.give(saved)
+	s.length, s.reserved = len(m)*wordSize, s.reserved-saved
+	l.budget.release(saved)
 	return true
 }
 
-// dirtiest is the segment with most garbage.
-func (l *log) dirtiest() (number uint32) {
+// victim is the segment with most garbage.
+func (l *log) victim() (number uint32) {
 	most := 0
 	for _, n := range l.shared {
 		if garbage := l.segments[n].garbage(); garbage > most {
@@ -291,8 +291,8 @@ func (l *log) dirtiest() (number uint32) {
 func (l *log) clean(number uint32) bool {
 	s, first := &l.segments[number], l.first(number)
 	for offset, size := 0, 0; offset < int(s.end); offset += size {
-		r := first.plus(refTo(0, offset))
-		if size = r.size(); r.isBuried() {
+		r := first.atOffset(refTo(0, offset))
+		if size = r.size(); r.isDead() {
 			continue
 		}
 		if number == l.current || !l.fits(size) {
@@ -300,29 +300,29 @@ func (l *log) clean(number uint32) bool {
 		}
 		l.move(s, r, refTo(number, offset))
 	}
-	l.close(number)
+	l.removeSegment(number)
 	return true
 }
 
 // rewrite moves the live records of a segment, but one, into a new segment that is as long, and is
 // counted in its stead. That becomes the current one.
-func (l *log) rewrite(number uint32, but ref) bool {
+func (l *log) rewrite(number uint32, except ref) bool {
 	first := l.first(number)
-	fresh := l.open(newMemory(l.segments[number].length), segment{})
-	if fresh == 0 {
+	replacement := l.addSegment(newBuffer(l.segments[number].length), segment{})
+	if replacement == 0 {
 		return false
 	}
 	s := &l.segments[number]
-	l.segments[fresh].counted, s.counted = s.counted, 0
-	l.turnTo(fresh)
+	l.segments[replacement].reserved, s.reserved = s.reserved, 0
+	l.setCurrent(replacement)
 	for offset, size := 0, 0; offset < int(s.end); offset += size {
-		r := first.plus(refTo(0, offset))
-		if size = r.size(); !r.isBuried() && refTo(number, offset) != but {
+		r := first.atOffset(refTo(0, offset))
+		if size = r.size(); !r.isDead() && refTo(number, offset) != except {
 			l.move(s, r, refTo(number, offset))
 		}
 	}
 	if s.live == 0 && s.length != 0 {
-		l.close(number)
+		l.removeSegment(number)
 	}
 	return true
 }
@@ -330,18 +330,18 @@ func (l *log) rewrite(number uint32, but ref) bool {
 // move copies a record of s into the current segment, where it fits.
 func (l *log) move(s *segment, r *record, from ref) {
 	size := r.size()
-	to := l.take(size)
+	to := l.allocateFitting(size)
 	copy(l.at(to).bytes(0, size), r.bytes(0, size))
-	l.moved(l.at(to), from, to)
-	l.spend(s, r)
+	l.onMove(l.at(to), from, to)
+	l.addGarbage(s, r)
 }
 
-// appendInstead is append at the bound, for a record that is to replace the one at old: their
+// allocateReplacing is append at the bound, for a record that is to replace the one at old: their
 // segment is written anew without that one, if there is room in it then.
-func (l *log) appendInstead(old ref, size int) ref {
+func (l *log) allocateReplacing(old ref, size int) ref {
 	s := &l.segments[old.segment()]
 	if s.single || s.room()+s.garbage()+l.at(old).size() < size || !l.rewrite(old.segment(), old) {
 		return 0
 	}
-	return l.take(size)
+	return l.allocateFitting(size)
 }

@@ -14,7 +14,7 @@ func (s *store) GetMany(ctx context.Context, keys []string) []driver.Got {
 	got := make([]driver.Got, len(keys))
 	var err error
 	for i, key := range keys {
-		if i%mostAtOnce == 0 {
+		if i%batchLimit == 0 {
 			err = ctx.Err()
 		}
 		if g := &got[i]; err != nil {
@@ -29,11 +29,11 @@ func (s *store) GetMany(ctx context.Context, keys []string) []driver.Got {
 // SetMany implements [driver.Batch].
 func (s *store) SetMany(ctx context.Context, keys []string, values [][]byte, ttl time.Duration) []error {
 	most := s.kv.config.MaxValueBytes
-	return s.writeMany(ctx, keys, func(w *write, i int) error {
+	return s.writeMany(ctx, keys, func(w *writeOp, i int) error {
 		w.value, w.ttl = newValue(values[i]), ttl
 		w.size = recordSize(len(s.namespace.name)+len(w.key), w.value)
 		if w.size <= maxSmall && (most == 0 || len(w.value.text) <= most) {
-			if w.shard.live(w); w.shard.put(w) {
+			if w.shard.lookUp(w); w.shard.put(w) {
 				return nil
 			}
 		}
@@ -48,21 +48,21 @@ func (s *store) SetMany(ctx context.Context, keys []string, values [][]byte, ttl
 
 // DelMany implements [driver.Batch].
 func (s *store) DelMany(ctx context.Context, keys []string) []error {
-	return s.writeMany(ctx, keys, func(w *write, _ int) error {
-		if w.shard.live(w); w.at != 0 {
+	return s.writeMany(ctx, keys, func(w *writeOp, _ int) error {
+		if w.shard.lookUp(w); w.at != 0 {
 			w.remove()
 		}
 		return nil
 	})
 }
 
-// mostAtOnce is how many writes of a batch a shard is locked for, at most, so that no one else waits
+// batchLimit is how many writes of a batch a shard is locked for, at most, so that no one else waits
 // for long.
-const mostAtOnce = 32
+const batchLimit = 32
 
 // writeMany calls f for each key, in their order in each shard, with the lock of the shard and one
 // clock for as long as that is held. It returns the errors, or nil if there is none.
-func (s *store) writeMany(ctx context.Context, keys []string, f func(w *write, i int) error) []error {
+func (s *store) writeMany(ctx context.Context, keys []string, f func(w *writeOp, i int) error) []error {
 	var errs []error
 	fail := func(i int, err error) {
 		if errs == nil {
@@ -71,11 +71,11 @@ func (s *store) writeMany(ctx context.Context, keys []string, f func(w *write, i
 		errs[i] = err
 	}
 	hashes := make([]uint64, len(keys))
-	w := write{store: s}
+	w := writeOp{store: s}
 	for number, indexes := range s.byShard(keys, hashes) {
 		w.shard = &s.kv.shards[number]
 		for len(indexes) > 0 {
-			some := indexes[:min(mostAtOnce, len(indexes))]
+			some := indexes[:min(batchLimit, len(indexes))]
 			indexes = indexes[len(some):]
 			if err := ctx.Err(); err != nil {
 				for _, i := range some {
@@ -90,7 +90,7 @@ func (s *store) writeMany(ctx context.Context, keys []string, f func(w *write, i
 				if err := f(&w, i); err != nil {
 					fail(i, err)
 				}
-				w.shard.compact(2, slack)
+				w.shard.compact(2, minGarbage)
 			}
 			w.shard.mu.Unlock()
 			s.kv.expireSome(&w.clock)

@@ -14,16 +14,16 @@ import (
 // MemoryKV is an [adaptor.AtomicKVAdaptor] in memory. It is made by [New], and may
 // be used by many goroutines at once.
 type MemoryKV struct {
-	shards    []shard      // a power of two of them
-	keys      maphash.Seed // of the hashes of keys, and of namespaces: two, or a key that
-	names     maphash.Seed // is its namespace's name would cancel it out
-	epoch     time.Time    // deadlines are nanoseconds since then, on the monotonic clock
-	config    Config
-	adaptor   adaptor.AtomicKVAdaptor
-	bound     bound
-	due       due
-	collector collector
-	reads     tally
+	shards     []shard      // a power of two of them
+	keys       maphash.Seed // of the hashes of keys, and of namespaces: two, or a key that
+	names      maphash.Seed // is its namespace's name would cancel it out
+	epoch      time.Time    // deadlines are nanoseconds since then, on the monotonic clock
+	config     Config
+	adaptor    adaptor.AtomicKVAdaptor
+	budget     budget
+	nextExpiry nextExpiry
+	collector  collector
+	reads      stripedCounter
 }
 
 var _ adaptor.AtomicKVAdaptor = (*MemoryKV)(nil)
@@ -43,8 +43,8 @@ func New(config Config) (*MemoryKV, error) {
 		epoch:  time.Now(),
 	}
 	m.adaptor = adaptor.NewAtomic(opener{m})
-	m.bound.init(config.MaxBytes)
-	m.due.init(len(m.shards))
+	m.budget.init(config.MaxBytes)
+	m.nextExpiry.init(len(m.shards))
 	for i := range m.shards {
 		m.shards[i].init(m, i)
 	}
@@ -54,7 +54,7 @@ func New(config Config) (*MemoryKV, error) {
 // shardCount is a power of two: enough that writers seldom meet, and no more than one
 // for each MiB that the store may hold, since each has segments that are not full.
 func shardCount(maxBytes int64) int {
-	const most = 1 << mostShardBits
+	const most = 1 << maxShardBits
 	if maxBytes == 0 || maxBytes >= most<<20 {
 		return most
 	}
@@ -99,7 +99,7 @@ func (m *MemoryKV) slotHash(r *record) uint32 {
 // slotHash is the part of a hash that an index goes by; a shard is chosen by the other.
 func slotHash(hash uint64) uint32 { return uint32(hash) }
 
-const mostShardBits = 6
+const maxShardBits = 6
 
 // A clock is read when it is first asked, and not again: an operation that meets no
 // deadline does not pay for it.

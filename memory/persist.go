@@ -8,7 +8,7 @@ import (
 
 // Persist implements [driver.Persister].
 func (s *store) Persist(_ context.Context, key string) (found bool, err error) {
-	var w write
+	var w writeOp
 	w.lock(s, key, driver.NoTTL)
 	if found = w.at != 0; found {
 		w.shard.setDeadline(w.record, w.at, 0)

@@ -18,26 +18,26 @@ import (
 // written with the lock: the deadline, the value of an integer and the lengths by atomic stores, so
 // that they can be read without it; a text only until it is sealed (see kind).
 type record struct {
-	deadline int64 // in MemoryKV.now's time; 0: the entry never expires
-	next     ref   // the neighbours on the wheel, if it has a deadline: only with the lock
-	prev     ref
-	keyLen   uint32 // and, above, how many units are left over
-	valueLen uint32 // and, above, the kind
-	start    uint64 // the first 8 bytes after the header: no record is shorter
+	deadline  int64 // in MemoryKV.now's time; 0: the entry never expires
+	next      ref   // the neighbours on the wheel, if it has a deadline: only with the lock
+	prev      ref
+	keyLen    uint32 // and, above, how many units are left over
+	valueLen  uint32 // and, above, the kind
+	firstWord uint64 // the first 8 bytes after the header: no record is shorter
 }
 
 const (
-	unit   = 8
-	header = int(unsafe.Offsetof(record{}.start))
+	wordSize   = 8
+	headerSize = int(unsafe.Offsetof(record{}.firstWord))
 
-	lengths = 1<<30 - 1 // what is a length, of keyLen and valueLen
-	spare   = 1 << 30   // of keyLen: a unit more; 0 to 2 of them
+	lengthMask = 1<<30 - 1 // what is a length, of keyLen and valueLen
+	spareWord  = 1 << 30   // of keyLen: a unit more; 0 to 2 of them
 
-	// buried, as prev, marks a record that is no entry any more. Its size still leads to the next one.
-	buried ref = 1<<32 - 1
+	// dead, as prev, marks a record that is no entry any more. Its size still leads to the next one.
+	dead ref = 1<<32 - 1
 
 	// maxRecord is the longest record.
-	maxRecord = lengths
+	maxRecord = lengthMask
 )
 
 // A kind is what a value is. A text that is written again and again is written in place, and read
@@ -50,34 +50,34 @@ const (
 	readOnce                   // a text
 	sealed                     // a text that never changes
 	integer                    // an int64, on a multiple of 8
-	kinds    = sealed | readOnce
+	kindMask = sealed | readOnce
 )
 
-func roundUp(n int) int { return (n + unit - 1) &^ (unit - 1) }
+func roundUp(n int) int { return (n + wordSize - 1) &^ (wordSize - 1) }
 
 // recordSize is how many bytes a record takes.
 func recordSize(key int, v value) int {
 	if v.text == nil {
-		return header + roundUp(key) + unit
+		return headerSize + roundUp(key) + wordSize
 	}
-	return sizeWith(key, len(v.text))
+	return textRecordSize(key, len(v.text))
 }
 
-// sizeWith is the size of a record with a text of n bytes: one that has none lies inside it, too.
-func sizeWith(key, n int) int { return roundUp(textAt(key) + max(n, 1)) }
+// textRecordSize is the size of a record with a text of n bytes: one that has none lies inside it, too.
+func textRecordSize(key, n int) int { return roundUp(textOffset(key) + max(n, 1)) }
 
-// textAt is where a text begins: where the key ends, but not among the first 8 bytes, which are
+// textOffset is where a text begins: where the key ends, but not among the first 8 bytes, which are
 // read as a part of the key.
-func textAt(key int) int { return header + max(key, unit) }
+func textOffset(key int) int { return headerSize + max(key, wordSize) }
 
 // write makes r, which nobody else sees yet, a record that never expires.
 func (r *record) write(namespace, key string, v value, k kind) {
 	r.deadline, r.next, r.prev = 0, 0, 0
 	r.keyLen = uint32(len(namespace) + len(key))
-	n := copy(r.bytes(header, int(r.keyLen)), namespace)
-	copy(r.bytes(header+n, len(key)), key)
+	n := copy(r.bytes(headerSize, int(r.keyLen)), namespace)
+	copy(r.bytes(headerSize+n, len(key)), key)
 	if v.text == nil {
-		r.valueLen = unit | uint32(integer)
+		r.valueLen = wordSize | uint32(integer)
 		*r.number() = v.n
 		return
 	}
@@ -96,10 +96,10 @@ func (r *record) overwrite(v value) bool {
 		return true
 	}
 	left := r.size() - recordSize(r.keyBytes(), v)
-	if r.kind() == sealed || left < 0 || left > 2*unit {
+	if r.kind() == sealed || left < 0 || left > 2*wordSize {
 		return false
 	}
-	atomic.StoreUint32(&r.keyLen, uint32(r.keyBytes()+left/unit*spare))
+	atomic.StoreUint32(&r.keyLen, uint32(r.keyBytes()+left/wordSize*spareWord))
 	atomic.StoreUint32(&r.valueLen, uint32(len(v.text))|uint32(unread))
 	copy(r.text(), v.text)
 	return true
@@ -113,36 +113,36 @@ func (r *record) bytes(from, n int) []byte {
 
 func (r *record) at(offset int) unsafe.Pointer { return unsafe.Add(unsafe.Pointer(r), offset) }
 
-func (r *record) keyBytes() int { return int(atomic.LoadUint32(&r.keyLen) & lengths) }
-func (r *record) key() []byte   { return r.bytes(header, r.keyBytes()) }
-func (r *record) kind() kind    { return kind(atomic.LoadUint32(&r.valueLen)) & kinds }
+func (r *record) keyBytes() int { return int(atomic.LoadUint32(&r.keyLen) & lengthMask) }
+func (r *record) key() []byte   { return r.bytes(headerSize, r.keyBytes()) }
+func (r *record) kind() kind    { return kind(atomic.LoadUint32(&r.valueLen)) & kindMask }
 
 // text is the value unless that is an integer.
 func (r *record) text() []byte {
-	n := int(r.valueLen & lengths)
-	return r.bytes(textAt(r.keyBytes()), n)[:n:n]
+	n := int(r.valueLen & lengthMask)
+	return r.bytes(textOffset(r.keyBytes()), n)[:n:n]
 }
 
 // number is where an integer is kept.
 func (r *record) number() *int64 {
-	return (*int64)(r.at(header + roundUp(r.keyBytes())))
+	return (*int64)(r.at(headerSize + roundUp(r.keyBytes())))
 }
 
 func (r *record) size() int {
 	if r.kind() == integer {
-		return header + roundUp(r.keyBytes()) + unit
+		return headerSize + roundUp(r.keyBytes()) + wordSize
 	}
-	return sizeWith(r.keyBytes(), int(r.valueLen&lengths)) + int(r.keyLen/spare)*unit
+	return textRecordSize(r.keyBytes(), int(r.valueLen&lengthMask)) + int(r.keyLen/spareWord)*wordSize
 }
 
 func (r *record) setDeadline(d int64) { atomic.StoreInt64(&r.deadline, d) }
 func (r *record) setNumber(n int64)   { atomic.StoreInt64(r.number(), n) }
-func (r *record) isBuried() bool      { return r.prev == buried }
+func (r *record) isDead() bool        { return r.prev == dead }
 
 // wasRead notes that the value of r was read with the lock.
 func (r *record) wasRead() {
 	if k := r.kind(); k < sealed {
-		atomic.StoreUint32(&r.valueLen, r.valueLen&lengths|uint32(k+readOnce))
+		atomic.StoreUint32(&r.valueLen, r.valueLen&lengthMask|uint32(k+readOnce))
 	}
 }
 
@@ -193,7 +193,7 @@ func newValue(text []byte) value {
 
 func (v value) len() int {
 	if v.text == nil {
-		return unit
+		return wordSize
 	}
 	return len(v.text)
 }

@@ -20,17 +20,17 @@ func (s *store) Keys(ctx context.Context, below bool, yield func(path []string, 
 	var records []*record
 	for i := range s.kv.shards {
 		sh := &s.kv.shards[i]
-		for from := uint64(0); from <= mostHash; {
+		for from := uint64(0); from <= maxHash; {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
 			sh.mu.Lock()
-			_, from = sh.hashes(uint32(from), stepBuckets, func(_ uint32, p place) {
-				records = append(records, sh.log.at(p.ref()))
+			from = sh.eachInRange(uint32(from), keysBuckets, func(_ uint32, pos position) {
+				records = append(records, sh.log.at(pos.ref()))
 			})
 			sh.mu.Unlock()
 			for _, r := range records {
-				if !s.reaches(r, below) || !s.isLive(r) && !s.isLiveNow(r) {
+				if !s.includes(r, below) || !s.isLive(r) && !s.isLiveNow(r) {
 					continue
 				}
 				path, key, ok := driver.Under(s.namespace.name, string(r.key()))
@@ -46,16 +46,16 @@ func (s *store) Keys(ctx context.Context, below bool, yield func(path []string, 
 }
 
 const (
-	mostHash    = 1<<32 - 1
-	stepBuckets = 16 // of a step with the lock
+	maxHash     = 1<<32 - 1
+	keysBuckets = 16 // of a step with the lock
 )
 
-// hashes calls f for the entries of a range of hashes, which begins at from and is that of some
-// buckets, and returns how many they were, and where the next range begins. f may remove its entry.
-func (s *shard) hashes(from uint32, buckets int, f func(hash uint32, p place)) (n int, next uint64) {
+// eachInRange calls f for the entries of a range of hashes, which begins at from and is that of some
+// buckets, and returns where the next range begins. f may remove its entry.
+func (s *shard) eachInRange(from uint32, buckets int, f func(hash uint32, pos position)) (next uint64) {
 	v := s.view.Load()
 	if len(v.buckets) == 0 {
-		return 0, mostHash + 1
+		return maxHash + 1
 	}
 	first := v.home(from)
 	last := min(first+buckets, len(v.buckets)) // the first one that is not in the range
@@ -63,27 +63,26 @@ func (s *shard) hashes(from uint32, buckets int, f func(hash uint32, p place)) (
 	next = (uint64(last)<<32 + uint64(len(v.buckets)) - 1) / uint64(len(v.buckets))
 	// Entries that found their bucket full are in those after it, which count them.
 	i := first
-	for k := first; (k < last || v.passes(i)) && k-first < len(v.buckets); k++ {
+	for k := first; (k < last || v.overflows(i)) && k-first < len(v.buckets); k++ {
 		if k > first {
-			i = v.after(i)
+			i = v.next(i)
 		}
 		b := &v.buckets[i]
 		for used := b.tags & usedBits; used != 0; used &= used - 1 {
-			p := place{b, slotAt(used)}
-			if hash := uint32(b.slots[p.slot] >> 32); hash >= from && uint64(hash) < next {
-				f(hash, p)
-				n++
+			pos := position{b, slotNumber(used)}
+			if hash := uint32(b.slots[pos.slot] >> 32); hash >= from && uint64(hash) < next {
+				f(hash, pos)
 			}
 		}
 	}
-	return n, next
+	return next
 }
 
-// passes reports whether entries that are at home in a bucket, or before it, are after it.
-func (v *view) passes(i int) bool { return v.buckets[i].tags >= passed }
+// overflows reports whether entries that are at home in a bucket, or before it, are after it.
+func (v *view) overflows(i int) bool { return v.buckets[i].tags >= overflowUnit }
 
-// reaches reports whether r is in the namespace, or, if below, in one below it.
-func (s *store) reaches(r *record, below bool) bool {
+// includes reports whether r is in the namespace, or, if below, in one below it.
+func (s *store) includes(r *record, below bool) bool {
 	name, key := s.namespace.name, r.key()
 	stem := len(name) - 1
 	if len(key) <= stem || string(key[:stem]) != name[:stem] {

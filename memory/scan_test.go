@@ -156,7 +156,7 @@ func TestKeysSeeDeadlinesThatArePutOff(t *testing.T) {
 func TestKeysFindBugs(t *testing.T) {
 	t.Parallel()
 	for bug, m := range map[string]struct{ old, new string }{
-		"a bucket that is full passes nothing":   {"(k < last || v.passes(i))", "k < last"},
+		"a bucket that is full passes nothing":   {"(k < last || v.overflows(i))", "k < last"},
 		"entries from before the range come too": {"hash >= from && ", ""},
 		"entries from after the range come too":  {"hash >= from && uint64(hash) < next", "hash >= from"},
 		"the old record's deadline counts":       {"!s.isLive(r) && !s.isLiveNow(r)", "!s.isLive(r)"},

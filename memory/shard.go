@@ -31,26 +31,26 @@ func (s *shard) init(kv *MemoryKV, number int) {
 	s.kv, s.number = kv, number
 	s.view.Store(&view{})
 	s.index.view = &s.view
-	s.log.view, s.log.bound, s.log.moved = &s.view, &kv.bound, s.moved
+	s.log.view, s.log.budget, s.log.onMove = &s.view, &kv.budget, s.recordMoved
 	s.wheel = &wheel{log: &s.log}
 }
 
 // find is view.find.
-func (s *shard) find(hash uint32, n *namespace, key string) (*record, place) {
+func (s *shard) find(hash uint32, n *namespace, key string) (*record, position) {
 	return s.view.Load().find(hash, n, key)
 }
 
-// live fills in the live record of a write's key, and its place, or nil and 0. One that has
+// lookUp fills in the live record of a write's key, and its place, or nil and 0. One that has
 // expired is removed.
-func (s *shard) live(w *write) {
-	r, p := s.find(w.hash, &w.store.namespace, w.key)
+func (s *shard) lookUp(w *writeOp) {
+	r, pos := s.find(w.hash, &w.store.namespace, w.key)
 	switch {
 	case r == nil:
 	case r.expired(&w.clock):
-		s.remove(w.hash, r, p)
+		s.remove(w.hash, r, pos)
 		s.expired++
 	default:
-		w.record, w.at = r, p.ref()
+		w.record, w.at = r, pos.ref()
 		return
 	}
 	w.record, w.at = nil, 0
@@ -58,7 +58,7 @@ func (s *shard) live(w *write) {
 
 // put stores a write's value where it says, and updates its record and at. If the bound allows no
 // more, it reports false, and no entry has changed. Records may move either way.
-func (s *shard) put(w *write) bool {
+func (s *shard) put(w *writeOp) bool {
 	if w.at != 0 && !s.replace(w) || w.at == 0 && !s.insert(w) {
 		return false
 	}
@@ -67,12 +67,12 @@ func (s *shard) put(w *write) bool {
 	case driver.NoTTL:
 		s.setDeadline(w.record, w.at, 0)
 	default:
-		s.setDeadline(w.record, w.at, deadline(w.clock.now(), w.ttl))
+		s.setDeadline(w.record, w.at, deadlineAfter(w.clock.now(), w.ttl))
 	}
 	return true
 }
 
-func (s *shard) insert(w *write) bool {
+func (s *shard) insert(w *writeOp) bool {
 	if !s.growIndex() {
 		return false
 	}
@@ -86,44 +86,44 @@ func (s *shard) insert(w *write) bool {
 }
 
 // replace keeps the deadline.
-func (s *shard) replace(w *write) bool {
+func (s *shard) replace(w *writeOp) bool {
 	if w.record.overwrite(w.value) {
 		return true
 	}
 	r, at := s.add(w)
 	if at == 0 {
-		return s.exchange(w)
+		return s.replaceSingle(w)
 	}
-	before, p := s.find(w.hash, &w.store.namespace, w.key) // again, since adding moves records
+	before, pos := s.find(w.hash, &w.store.namespace, w.key) // again, since adding moves records
 	if before.deadline != 0 {
 		r.deadline, r.next, r.prev = before.deadline, before.next, before.prev
-		s.wheel.moved(r, at)
+		s.wheel.relink(r, at)
 	}
-	old := p.ref()
-	s.index.move(p, at)
-	s.log.bury(old)
+	old := pos.ref()
+	s.index.move(pos, at)
+	s.log.markDead(old)
 	w.record, w.at = r, at
 	return true
 }
 
 // add writes a new record into the log. It returns 0 if the bound allows no more.
-func (s *shard) add(w *write) (*record, ref) {
+func (s *shard) add(w *writeOp) (*record, ref) {
 	if w.size > maxSmall {
-		if w.large == nil || w.extra {
+		if w.large == nil || w.unreserved {
 			return nil, 0
 		}
-		at := s.log.adopt(w.large)
+		at := s.log.addSingle(w.large)
 		if at == 0 {
 			return nil, 0
 		}
 		w.large = nil // it is the log's now
 		return s.log.at(at), at
 	}
-	at := s.log.append(w.size)
+	at := s.log.allocate(w.size)
 	if at == 0 && w.at != 0 {
-		r, p := s.find(w.hash, &w.store.namespace, w.key) // again: records may have moved in vain
-		w.record, w.at = r, p.ref()
-		at = s.log.appendInstead(w.at, w.size)
+		r, pos := s.find(w.hash, &w.store.namespace, w.key) // again: records may have moved in vain
+		w.record, w.at = r, pos.ref()
+		at = s.log.allocateReplacing(w.at, w.size)
 	}
 	if at == 0 {
 		return nil, 0
@@ -133,17 +133,17 @@ func (s *shard) add(w *write) (*record, ref) {
 	return r, at
 }
 
-// exchange is replace where there is no room for old and new: see log.exchange.
-func (s *shard) exchange(w *write) bool {
+// replaceSingle is replace where there is no room for old and new: see log.exchange.
+func (s *shard) replaceSingle(w *writeOp) bool {
 	m := w.large
 	if w.size <= maxSmall {
 		m = newRecord(w)
 	}
-	if m == nil || !s.log.exchange(w.at, m) {
+	if m == nil || !s.log.replaceSingle(w.at, m) {
 		return false
 	}
-	if w.large != nil && !w.extra {
-		s.kv.bound.give(w.large.cost()) // it was counted as one more
+	if w.large != nil && !w.unreserved {
+		s.kv.budget.release(w.large.allocated()) // it was counted as one more
 	}
 	w.record, w.large = s.log.at(w.at), nil
 	return true
@@ -151,9 +151,9 @@ func (s *shard) exchange(w *write) bool {
 
 // newRecord makes the record of a write in memory of its own, sealed, so that nobody copies a long
 // text with the lock.
-func newRecord(w *write) memory {
-	m := newMemory(w.size)
-	m.first().write(w.store.namespace.name, w.key, w.value, sealed)
+func newRecord(w *writeOp) buffer {
+	m := newBuffer(w.size)
+	m.firstRecord().write(w.store.namespace.name, w.key, w.value, sealed)
 	return m
 }
 
@@ -164,14 +164,14 @@ func (s *shard) growIndex() bool {
 
 func (s *shard) resizeIndex(entries int) bool {
 	n := bucketsFor(entries)
-	if !s.kv.bound.take(n * bucketSize) {
+	if !s.kv.budget.reserve(n * bucketSize) {
 		return false
 	}
 	buckets := slices.Grow([]bucket(nil), n)
-	if all := cap(buckets); s.kv.bound.take((all - n) * bucketSize) {
+	if all := cap(buckets); s.kv.budget.reserve((all - n) * bucketSize) {
 		n = all // Go's heap has rounded up
 	}
-	s.kv.bound.give(len(s.index.buckets()) * bucketSize)
+	s.kv.budget.release(len(s.index.buckets()) * bucketSize)
 	s.index.resize(buckets[:n])
 	return true
 }
@@ -193,23 +193,23 @@ func (s *shard) setDeadline(r *record, at ref, deadline int64) {
 	if before == 0 {
 		s.wheel.add(r, at)
 	}
-	s.kv.due.add(s.number, deadline)
+	s.kv.nextExpiry.add(s.number, deadline)
 }
 
-func (s *shard) remove(hash uint32, r *record, p place) {
-	at := p.ref()
+func (s *shard) remove(hash uint32, r *record, pos position) {
+	at := pos.ref()
 	if r.deadline != 0 {
 		s.wheel.remove(r)
 	}
-	s.index.remove(hash, p)
-	s.log.bury(at)
+	s.index.remove(hash, pos)
+	s.log.markDead(at)
 }
 
-// moved is what the log tells of.
-func (s *shard) moved(r *record, from, to ref) {
-	s.index.move(s.index.placeOf(s.kv.slotHash(r), from), to)
+// recordMoved is what the log tells of.
+func (s *shard) recordMoved(r *record, from, to ref) {
+	s.index.move(s.index.slotOf(s.kv.slotHash(r), from), to)
 	if r.deadline != 0 {
-		s.wheel.moved(r, to)
+		s.wheel.relink(r, to)
 	}
 }
 
@@ -218,12 +218,12 @@ func (s *shard) moved(r *record, from, to ref) {
 func (s *shard) expire(c *clock, limit int) bool {
 	changed := s.wheel.expire(c, limit, func(r *record, at ref) {
 		hash := s.kv.slotHash(r)
-		s.index.remove(hash, s.index.placeOf(hash, at))
-		s.log.bury(at)
+		s.index.remove(hash, s.index.slotOf(hash, at))
+		s.log.markDead(at)
 		s.expired++
 	})
 	_, due := s.wheel.earliest()
-	s.kv.due.set(s.number, due)
+	s.kv.nextExpiry.set(s.number, due)
 	return changed > 0
 }
 
@@ -233,11 +233,11 @@ func (s *shard) compact(part, most int) bool {
 	if s.index.sparse() {
 		s.resizeIndex(s.index.count)
 	}
-	return s.log.garbage > max(s.log.held/part, most) && s.log.clean(s.log.dirtiest())
+	return s.log.garbage > max(s.log.sharedBytes/part, most) && s.log.clean(s.log.victim())
 }
 
-// deadline is now + ttl, saturated.
-func deadline(now int64, ttl time.Duration) int64 {
+// deadlineAfter is now + ttl, saturated.
+func deadlineAfter(now int64, ttl time.Duration) int64 {
 	if int64(ttl) > math.MaxInt64-now {
 		return math.MaxInt64
 	}

@@ -28,7 +28,7 @@ func (m *MemoryKV) Stats() Stats {
 		sh.mu.Unlock()
 	}
 	s.Hits, s.Misses = m.reads.sums()
-	s.Bytes = m.bound.held.Load()
+	s.Bytes = m.budget.used.Load()
 	s.Sweeps = m.collector.sweeps.Load()
 	s.LastSweep = time.Duration(m.collector.lastSweep.Load())
 	return s

@@ -29,7 +29,7 @@ var (
 func (s *store) hash(key string) uint64 { return maphash.String(s.keys, key) ^ s.namespace.hash }
 
 func (s *store) shardOf(hash uint64) *shard {
-	return &s.shards[hash>>(64-mostShardBits)&uint64(len(s.shards)-1)]
+	return &s.shards[hash>>(64-maxShardBits)&uint64(len(s.shards)-1)]
 }
 
 // locate returns the shard where key belongs, and the hash of its slot there.
@@ -42,15 +42,15 @@ func (s *store) locate(key string) (*shard, uint32) {
 func (s *store) Get(_ context.Context, key string) (text []byte, found bool, err error) {
 	hash := s.hash(key)
 	sh := s.shardOf(hash)
-	switch r, p := sh.find(slotHash(hash), &s.namespace, key); {
-	case r == nil && p.bucket == nil:
+	switch r, pos := sh.find(slotHash(hash), &s.namespace, key); {
+	case r == nil && pos.bucket == nil:
 		s.kv.reads.count(false)
 		return nil, false, nil
 	case r != nil && r.kind() >= sealed && s.isLive(r):
 		s.kv.reads.count(true)
 		return r.value().copy(), true, nil
 	}
-	r := s.look(sh, slotHash(hash), key)
+	r := s.findLive(sh, slotHash(hash), key)
 	if r == nil {
 		sh.mu.Unlock()
 		return nil, false, nil
@@ -78,15 +78,15 @@ func (s *store) Get(_ context.Context, key string) (text []byte, found bool, err
 func (s *store) Has(_ context.Context, key string) (bool, error) {
 	hash := s.hash(key)
 	sh := s.shardOf(hash)
-	switch r, p := sh.find(slotHash(hash), &s.namespace, key); {
-	case r == nil && p.bucket == nil:
+	switch r, pos := sh.find(slotHash(hash), &s.namespace, key); {
+	case r == nil && pos.bucket == nil:
 		s.kv.reads.count(false)
 		return false, nil
 	case r != nil && s.isLive(r):
 		s.kv.reads.count(true)
 		return true, nil
 	}
-	r := s.look(sh, slotHash(hash), key)
+	r := s.findLive(sh, slotHash(hash), key)
 	sh.mu.Unlock()
 	return r != nil, nil
 }
@@ -94,16 +94,16 @@ func (s *store) Has(_ context.Context, key string) (bool, error) {
 // isLive reports whether r has not expired, without the lock.
 func (s *store) isLive(r *record) bool {
 	d := atomic.LoadInt64(&r.deadline)
-	return d == 0 || s.isAhead(d)
+	return d == 0 || s.isFuture(d)
 }
 
-// isAhead reads the clock, after a deadline that may be put off at any time.
+// isFuture reads the clock, after a deadline that may be put off at any time.
 //
 //go:noinline
-func (s *store) isAhead(deadline int64) bool { return deadline > s.kv.now() }
+func (s *store) isFuture(deadline int64) bool { return deadline > s.kv.now() }
 
-// look locks the shard of key, and returns the live record, or nil. It counts a hit or a miss.
-func (s *store) look(sh *shard, hash uint32, key string) *record {
+// findLive locks the shard of key, and returns the live record, or nil. It counts a hit or a miss.
+func (s *store) findLive(sh *shard, hash uint32, key string) *record {
 	c := s.kv.clock()
 	sh.mu.Lock()
 	r, _ := sh.find(hash, &s.namespace, key)
@@ -124,11 +124,11 @@ func (s *store) TTL(_ context.Context, key string) (ttl time.Duration, found boo
 	if r == nil || r.expired(&c) {
 		return 0, false, nil
 	}
-	return left(r, &c), true, nil
+	return remaining(r, &c), true, nil
 }
 
-// left is what [driver.Store] TTL returns for a live record.
-func left(r *record, c *clock) time.Duration {
+// remaining is what [driver.Store] TTL returns for a live record.
+func remaining(r *record, c *clock) time.Duration {
 	switch d := r.deadline; d {
 	case 0:
 		return driver.NoTTL
@@ -142,7 +142,7 @@ func left(r *record, c *clock) time.Duration {
 // Set implements [driver.Store].
 func (s *store) Set(_ context.Context, key string, text []byte, ttl time.Duration) error {
 	v := newValue(text)
-	var w write
+	var w writeOp
 	for w.begin(s, key, v, ttl) {
 		w.put()
 		w.end()
@@ -152,7 +152,7 @@ func (s *store) Set(_ context.Context, key string, text []byte, ttl time.Duratio
 
 // Del implements [driver.Store].
 func (s *store) Del(_ context.Context, key string) error {
-	var w write
+	var w writeOp
 	w.lock(s, key, driver.NoTTL)
 	if w.at != 0 {
 		w.remove()
@@ -163,10 +163,10 @@ func (s *store) Del(_ context.Context, key string) error {
 
 // Expire implements [driver.Store].
 func (s *store) Expire(_ context.Context, key string, ttl time.Duration) (found bool, err error) {
-	var w write
+	var w writeOp
 	w.lock(s, key, ttl)
 	if found = w.at != 0; found {
-		w.shard.setDeadline(w.record, w.at, deadline(w.clock.now(), ttl))
+		w.shard.setDeadline(w.record, w.at, deadlineAfter(w.clock.now(), ttl))
 	}
 	w.unlock()
 	return found, nil
@@ -178,7 +178,7 @@ func (s *store) Incr(_ context.Context, key string, by int64, ttl time.Duration)
 		return sum, ttlLeft, nil
 	}
 	v := value{n: by}
-	var w write
+	var w writeOp
 	for w.begin(s, key, v, ttl) {
 		if w.at == 0 {
 			sum = by
@@ -187,7 +187,7 @@ func (s *store) Incr(_ context.Context, key string, by int64, ttl time.Duration)
 			sum, w.err = w.record.add(by)
 		}
 		if w.err == nil {
-			ttlLeft = left(w.record, &w.clock)
+			ttlLeft = remaining(w.record, &w.clock)
 		}
 		w.end()
 	}
@@ -206,7 +206,7 @@ func (s *store) add(key string, by int64) (sum int64, ttlLeft time.Duration, ok 
 	if r != nil && !r.expired(&c) {
 		var err error
 		sum, err = r.add(by)
-		ttlLeft, ok = left(r, &c), err == nil
+		ttlLeft, ok = remaining(r, &c), err == nil
 	}
 	sh.mu.Unlock()
 	if ok {
@@ -218,7 +218,7 @@ func (s *store) add(key string, by int64) (sum int64, ttlLeft time.Duration, ok 
 // SetNX implements [driver.AtomicStore].
 func (s *store) SetNX(_ context.Context, key string, text []byte, ttl time.Duration) (stored bool, err error) {
 	v := newValue(text)
-	var w write
+	var w writeOp
 	for w.begin(s, key, v, ttl) {
 		stored = w.at == 0 && w.put()
 		w.end()
@@ -229,9 +229,9 @@ func (s *store) SetNX(_ context.Context, key string, text []byte, ttl time.Durat
 // CompareAndSwap implements [driver.AtomicStore].
 func (s *store) CompareAndSwap(_ context.Context, key string, old, new []byte, ttl time.Duration) (swapped bool, err error) {
 	expected, v := newValue(old), newValue(new)
-	var w write
+	var w writeOp
 	for w.begin(s, key, v, ttl) {
-		swapped = w.holds(expected) && w.put()
+		swapped = w.valueIs(expected) && w.put()
 		w.end()
 	}
 	return swapped, w.err
@@ -240,9 +240,9 @@ func (s *store) CompareAndSwap(_ context.Context, key string, old, new []byte, t
 // CompareAndDelete implements [driver.AtomicStore].
 func (s *store) CompareAndDelete(_ context.Context, key string, old []byte) (deleted bool, err error) {
 	expected := newValue(old)
-	var w write
+	var w writeOp
 	w.lock(s, key, driver.NoTTL)
-	if deleted = w.holds(expected); deleted {
+	if deleted = w.valueIs(expected); deleted {
 		w.remove()
 	}
 	w.unlock()

@@ -11,7 +11,7 @@ import (
 // GetDel implements [driver.Taker].
 func (s *store) GetDel(_ context.Context, key string) (text []byte, found bool, err error) {
 	var v value
-	var w write
+	var w writeOp
 	w.lock(s, key, driver.NoTTL)
 	if found = w.at != 0; found {
 		v = w.record.value() // what is removed is not written any more
@@ -29,7 +29,7 @@ func (s *store) Swap(_ context.Context, key string, text []byte, ttl time.Durati
 	v := newValue(text)
 	var before value
 	var small [256]byte // allocating with the lock may have to help Go's collector
-	var w write
+	var w writeOp
 	for w.begin(s, key, v, ttl) {
 		if found = w.at != 0; found {
 			before = w.record.value()

@@ -26,19 +26,19 @@ type bucket struct {
 	// tags has a byte for each slot: 0 if it is free, else 7 bits of the hash below a 1. The last byte
 	// counts the entries that passed this bucket because it was full; 255 means no one knows.
 	tags  uint64
-	slots [perBucket]uint64 // the hash above the ref
+	slots [slotsPerBucket]uint64 // the hash above the ref
 }
 
 const (
-	perBucket  = 7
-	bucketSize = int(unsafe.Sizeof(bucket{}))
+	slotsPerBucket = 7
+	bucketSize     = int(unsafe.Sizeof(bucket{}))
 
-	everyByte = 1<<56/255 | 1<<56  // 0x0101…
-	usedBits  = 1 << 56 / 255 << 7 // the 1 of each slot's tag
-	passed    = 1 << 56            // one entry more that passed
+	lowBits      = 1<<56/255 | 1<<56  // 0x0101…
+	usedBits     = 1 << 56 / 255 << 7 // the 1 of each slot's tag
+	overflowUnit = 1 << 56            // one entry more that passed
 )
 
-func slotOf(hash uint32, r ref) uint64 { return uint64(hash)<<32 | uint64(r) }
+func slotWord(hash uint32, r ref) uint64 { return uint64(hash)<<32 | uint64(r) }
 
 // tagOf takes the lowest bits of a hash, since the highest choose the bucket.
 func tagOf(hash uint32) uint64 { return uint64(hash)&0x7f | 0x80 }
@@ -46,78 +46,78 @@ func tagOf(hash uint32) uint64 { return uint64(hash)&0x7f | 0x80 }
 // home is the bucket where hash belongs. It rises with hash.
 func (v *view) home(hash uint32) int { return int(uint64(hash) * uint64(len(v.buckets)) >> 32) }
 
-// after is the bucket that entries for which i has no place try next.
-func (v *view) after(i int) int {
+// next is the bucket that entries for which i has no place try next.
+func (v *view) next(i int) int {
 	if i++; i < len(v.buckets) {
 		return i
 	}
 	return 0
 }
 
-// matches has a bit for each slot that may have the tag: all that do, and perhaps the one after.
+// matchingTags has a bit for each slot that may have the tag: all that do, and perhaps the one after.
 // (Mycroft's test for a zero byte, 1987.)
-func matches(tags, tag uint64) uint64 {
-	x := tags ^ tag*everyByte
-	return (x - everyByte) & ^x & usedBits
+func matchingTags(tags, tag uint64) uint64 {
+	x := tags ^ tag*lowBits
+	return (x - lowBits) & ^x & usedBits
 }
 
-// slotAt is the number of the slot of the lowest bit.
-func slotAt(bit uint64) int { return bits.TrailingZeros64(bit) / 8 }
+// slotNumber is the number of the slot of the lowest bit.
+func slotNumber(bit uint64) int { return bits.TrailingZeros64(bit) / 8 }
 
-// A place is where an entry stands in the index.
-type place struct {
+// A position is where an entry stands in the index.
+type position struct {
 	bucket *bucket
 	slot   int
 }
 
-func (p place) ref() ref { return ref(p.bucket.slots[p.slot]) }
+func (pos position) ref() ref { return ref(pos.bucket.slots[pos.slot]) }
 
 // find returns the record of key in n, expired or not, and its place, or nil. Then, without
 // the lock, there may be one all the same if place has a bucket.
-func (v *view) find(hash uint32, n *namespace, key string) (*record, place) {
+func (v *view) find(hash uint32, n *namespace, key string) (*record, position) {
 	if len(v.buckets) == 0 {
-		return nil, place{}
+		return nil, position{}
 	}
 	// Most entries are in their home bucket, and are the first with their tag; and most keys are not
 	// there if their tag isn't. What calls nothing is fast.
 	b := &v.buckets[v.home(hash)]
 	tags := atomic.LoadUint64(&b.tags)
-	if m := matches(tags, tagOf(hash)); m != 0 {
-		at := slotAt(m)
-		slot := atomic.LoadUint64(&b.slots[at])
-		if uint32(slot>>32) == hash {
-			r := v.at(ref(slot))
-			if r != nil && n.areShort(key) && n.may(r, key) && sameEnds(r.at(header+len(n.name)), key) {
-				return r, place{b, at}
+	if m := matchingTags(tags, tagOf(hash)); m != 0 {
+		number := slotNumber(m)
+		word := atomic.LoadUint64(&b.slots[number])
+		if uint32(word>>32) == hash {
+			r := v.at(ref(word))
+			if r != nil && n.endsSuffice(key) && n.mayMatch(r, key) && sameEnds(r.at(headerSize+len(n.name)), key) {
+				return r, position{b, number}
 			}
 		}
-	} else if tags < passed {
-		return nil, place{}
+	} else if tags < overflowUnit {
+		return nil, position{}
 	}
 	return v.search(hash, n, key)
 }
 
 // search is find of any key in any bucket.
-func (v *view) search(hash uint32, n *namespace, key string) (*record, place) {
+func (v *view) search(hash uint32, n *namespace, key string) (*record, position) {
 	home := v.home(hash)
 	for i := home; ; {
 		b := &v.buckets[i]
 		tags := atomic.LoadUint64(&b.tags)
-		for m := matches(tags, tagOf(hash)); m != 0; m &= m - 1 {
-			at := slotAt(m)
-			slot := atomic.LoadUint64(&b.slots[at])
-			if uint32(slot>>32) != hash {
+		for m := matchingTags(tags, tagOf(hash)); m != 0; m &= m - 1 {
+			number := slotNumber(m)
+			word := atomic.LoadUint64(&b.slots[number])
+			if uint32(word>>32) != hash {
 				continue
 			}
-			if r := v.at(ref(slot)); r == nil || n.holds(r, key) {
-				return r, place{b, at}
+			if r := v.at(ref(word)); r == nil || n.matches(r, key) {
+				return r, position{b, number}
 			}
 		}
-		if tags < passed {
-			return nil, place{}
+		if tags < overflowUnit {
+			return nil, position{}
 		}
-		if i = v.after(i); i == home {
-			return nil, place{}
+		if i = v.next(i); i == home {
+			return nil, position{}
 		}
 	}
 }
@@ -132,10 +132,10 @@ func (v *view) at(r ref) *record {
 	if first == nil {
 		return nil
 	}
-	return first.plus(r)
+	return first.atOffset(r)
 }
 
-// plus is the record at r's offset from first, the first of its segment.
-func (first *record) plus(r ref) *record {
-	return (*record)(unsafe.Add(unsafe.Pointer(first), r&offsetMask*unit))
+// atOffset is the record at r's offset from first, the first of its segment.
+func (first *record) atOffset(r ref) *record {
+	return (*record)(unsafe.Add(unsafe.Pointer(first), r&offsetMask*wordSize))
 }

@@ -122,7 +122,7 @@ func TestSlotsLeadToTheirRecords(t *testing.T) {
 		}
 		for key, at := range slots {
 			r := v.at(at)
-			require.True(t, r == nil || s.namespace.holds(r, key))
+			require.True(t, r == nil || s.namespace.matches(r, key))
 		}
 	}
 }
@@ -160,13 +160,13 @@ func TestReadersLookAgain(t *testing.T) {
 func TestReadersFindBugs(t *testing.T) {
 	t.Parallel()
 	for bug, m := range map[string]struct{ file, old, new string }{
-		"a number comes back at once":             {"log.go", "l.retired = append(l.retired, number)", "l.unused = append(l.unused, number)"},
-		"numbers come back to old buckets":        {"log.go", "buckets: slices.Clone(v.buckets), segments: copyOf(v.segments, len(v.segments))", "buckets: v.buckets, segments: v.segments"},
-		"a record that was moved is not there":    {"store.go", "r == nil && p.bucket == nil", "r == nil && p.slot >= 0"},
-		"one that was moved is not there for Has": {"store.go", "case r == nil && p.bucket == nil:\n\t\ts.kv.reads.count(false)\n\t\treturn false", "case r == nil && p.slot >= 0:\n\t\ts.kv.reads.count(false)\n\t\treturn false"},
+		"a number comes back at once":             {"log.go", "l.retiredNumbers = append(l.retiredNumbers, number)", "l.freeNumbers = append(l.freeNumbers, number)"},
+		"numbers come back to old buckets":        {"log.go", "buckets: slices.Clone(v.buckets), segments: copySegments(v.segments, len(v.segments))", "buckets: v.buckets, segments: v.segments"},
+		"a record that was moved is not there":    {"store.go", "r == nil && pos.bucket == nil", "r == nil && pos.slot >= 0"},
+		"one that was moved is not there for Has": {"store.go", "case r == nil && pos.bucket == nil:\n\t\ts.kv.reads.count(false)\n\t\treturn false", "case r == nil && pos.slot >= 0:\n\t\ts.kv.reads.count(false)\n\t\treturn false"},
 		"an unsealed text is read without a lock": {"store.go", "r.kind() >= sealed && s.isLive(r)", "s.isLive(r)"},
 		"a sealed text is overwritten":            {"record.go", "r.kind() == sealed || left < 0", "left < 0"},
-		"a search ends in its home bucket":        {"view.go", "if tags < passed {\n\t\t\treturn nil, place{}\n\t\t}\n\t\tif i", "if true {\n\t\t\treturn nil, place{}\n\t\t}\n\t\tif i"},
+		"a search ends in its home bucket":        {"view.go", "if tags < overflowUnit {\n\t\t\treturn nil, position{}\n\t\t}\n\t\tif i", "if true {\n\t\t\treturn nil, position{}\n\t\t}\n\t\tif i"},
 	} {
 		t.Run(bug, func(t *testing.T) {
 			output, failed := mutant.Test(t, m.file, m.old, m.new, "-run", "^(TestReaders.*There|TestReadersLookAgain|TestSlotsLeadToTheirRecords)$", "-count", "200", "-failfast", ".")
