@@ -8,19 +8,19 @@ import (
 )
 
 // allocations measures how often one operation of ours allocates.
-func allocations(m measured) result {
+func allocations(m setup) result {
 	z := m.open(config{sweep: time.Minute}).(*zelt)
-	values(time.Hour)(z, m.entries)
+	fillValues(time.Hour)(z, m.entries)
 	z.Incr("counter")
 	entry, point := key(0), struct{ X, Y int }{3, 4}
 	perRun := func(op func()) float64 { return testing.AllocsPerRun(10_000, op) }
 	return result{Values: map[metric]float64{
 		hasAllocs:    perRun(func() { z.Has(entry) }),
 		getAllocs:    perRun(func() { z.Get(entry) }),
-		incrAllocs:   perRun(func() { succeed(z.store.Incr(background, "counter", 1, adaptor.WithTTL(time.Hour))) }),
-		expireAllocs: perRun(func() { succeed(z.store.Expire(background, entry, time.Hour)) }),
+		incrAllocs:   perRun(func() { mustDiscard(z.store.Incr(background, "counter", 1, adaptor.WithTTL(time.Hour))) }),
+		expireAllocs: perRun(func() { mustDiscard(z.store.Expire(background, entry, time.Hour)) }),
 		setAllocs:    perRun(func() { must(z.store.Set(background, entry, point, adaptor.WithTTL(time.Hour))) }),
 	}}
 }
 
-func succeed[T any](_ T, err error) { must(err) }
+func mustDiscard[T any](_ T, err error) { must(err) }

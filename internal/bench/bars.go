@@ -3,8 +3,8 @@ package main
 // bar is what a work of ours may cost: a ratio to what a peer costs, or, without a
 // peer, a value.
 type bar struct {
-	work       string
-	block      string
+	title      string
+	workload   string
 	entries    int
 	peer       string
 	metric     metric
@@ -47,9 +47,9 @@ var bars = []bar{
 
 // jobs are the measurements that a bar compares: ours first.
 func (b bar) jobs() []job {
-	jobs := []job{{b.block, ours, b.entries}}
+	jobs := []job{{b.workload, ours, b.entries}}
 	if b.peer != "" {
-		jobs = append(jobs, job{b.block, b.peer, b.entries})
+		jobs = append(jobs, job{b.workload, b.peer, b.entries})
 	}
 	return jobs
 }

@@ -10,19 +10,19 @@ import (
 
 func TestBars(t *testing.T) {
 	for _, b := range bars {
-		assert.Contains(t, blocks, b.block, b.work)
-		assert.LessOrEqual(t, b.aim, b.atMost, b.work)
-		assert.Positive(t, b.entries, b.work)
-		assert.NotContains(t, b.work, "|", "it is a cell of a Markdown table")
+		assert.Contains(t, workloads, b.workload, b.title)
+		assert.LessOrEqual(t, b.aim, b.atMost, b.title)
+		assert.Positive(t, b.entries, b.title)
+		assert.NotContains(t, b.title, "|", "it is a cell of a Markdown table")
 		assert.Len(t, verdict{bar: b}.row(), len(verdictHead))
 		_, known := contenderOf(b.peer)
-		assert.Equal(t, b.peer != "", known, b.work)
-		assert.Equal(t, b.peer != "", b.peerMetric != "", b.work)
+		assert.Equal(t, b.peer != "", known, b.title)
+		assert.Equal(t, b.peer != "", b.peerMetric != "", b.title)
 	}
 }
 
 func TestVerdict(t *testing.T) {
-	b := bar{work: "w", block: "k", entries: 1, peer: "p", metric: opTime, peerMetric: opTime, atMost: 0.5, aim: 0.4}
+	b := bar{title: "w", workload: "k", entries: 1, peer: "p", metric: opTime, peerMetric: opTime, atMost: 0.5, aim: 0.4}
 	for text, ours := range map[string][]float64{
 		"pass, aim reached": {30, 80, 400},
 		"pass, aim missed":  {30, 90, 400},
@@ -46,7 +46,7 @@ func TestVerdict(t *testing.T) {
 	v = b.judge(outcomes{b.jobs()[0]: rounded(1)})
 	assert.EqualError(t, v.err, "k p 1 was not measured")
 
-	alone := bar{work: "w", block: "k", entries: 1, metric: worstBoth, atMost: 10}
+	alone := bar{title: "w", workload: "k", entries: 1, metric: worstBoth, atMost: 10}
 	v = alone.judge(outcomes{alone.jobs()[0]: rounded(3, 4, 50)})
 	assert.Equal(t, "w | 4 ms (3–50) |  | – | 10 ms | – | pass", strings.Join(v.row(), " | "))
 }

@@ -14,7 +14,7 @@ import (
 
 // The test binary is its own child process.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "-block" {
+	if len(os.Args) > 1 && os.Args[1] == "-workload" {
 		main()
 		return
 	}
@@ -32,14 +32,14 @@ func TestJobs(t *testing.T) {
 	done := outcomes{}
 	for _, jobs := range [][]job{barJobs(bars), peerJobs(), growthJobs(), collectionJobs(), plotJobs()} {
 		for _, j := range jobs {
-			if j = shrunk(j); j.Block != "expiry" && done[j] == nil {
+			if j = shrunk(j); j.Workload != "expiry" && done[j] == nil {
 				done.add(j, func() (result, error) { return measure(j, time.Millisecond) })
 				require.NoError(t, done[j].err, j)
 			}
 		}
 	}
 	for _, b := range bars {
-		if b.block != "expiry" {
+		if b.workload != "expiry" {
 			b.entries = min(b.entries, 100)
 			v := b.judge(done)
 			assert.NoError(t, v.err)
@@ -71,7 +71,7 @@ func newRounds(t *testing.T, n int) rounds {
 }
 
 func TestRounds(t *testing.T) {
-	b := bar{work: "w", block: "has-hot", entries: 10, peer: "xsync", metric: opTime, peerMetric: opTime, atMost: 1e6, aim: 1e-6}
+	b := bar{title: "w", workload: "has-hot", entries: 10, peer: "xsync", metric: opTime, peerMetric: opTime, atMost: 1e6, aim: 1e-6}
 	done := newRounds(t, 3).run(context.Background(), b.jobs())
 	v := b.judge(done)
 	require.NoError(t, v.err)
@@ -84,9 +84,9 @@ func TestRounds(t *testing.T) {
 
 // A child that fails fails its bar, and says why and how to repeat it.
 func TestChildFails(t *testing.T) {
-	b := bar{work: "w", block: "typed-get", entries: 10, peer: "xsync", metric: opTime, peerMetric: opTime, atMost: 1}
+	b := bar{title: "w", workload: "typed-get", entries: 10, peer: "xsync", metric: opTime, peerMetric: opTime, atMost: 1}
 	v := b.judge(newRounds(t, 2).run(context.Background(), b.jobs()))
-	assert.ErrorContains(t, v.err, "-block typed-get -peer xsync -entries 10")
+	assert.ErrorContains(t, v.err, "-workload typed-get -peer xsync -entries 10")
 	assert.ErrorContains(t, v.err, "interface conversion")
 	assert.Equal(t, "**FAIL**: not measured", v.String())
 	assert.Len(t, v.row(), len(verdictHead))
@@ -94,5 +94,5 @@ func TestChildFails(t *testing.T) {
 
 func TestComparisons(t *testing.T) {
 	a1, a2, b1, big := job{"a", "1", 1}, job{"a", "2", 1}, job{"b", "1", 1}, job{"a", "1", 9}
-	assert.Equal(t, [][]job{{a1, a2}, {b1}, {big}}, comparisons([]job{a1, b1, a2, a1, big, b1}))
+	assert.Equal(t, [][]job{{a1, a2}, {b1}, {big}}, groupByWorkload([]job{a1, b1, a2, a1, big, b1}))
 }

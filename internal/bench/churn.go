@@ -22,7 +22,7 @@ const (
 
 // churn measures how a store of ours grows that holds m.entries entries at any time, but
 // ever other ones.
-func churn(m measured) result {
+func churn(m setup) result {
 	const churners = 2
 	parts := make([]*churner, churners)
 	for i := range parts {

@@ -11,22 +11,22 @@ import (
 
 // What only some stores can do with many keys, or with a loader.
 type (
-	// loading stores return the value at key, and load and store it if there is none.
-	loading interface {
+	// loader stores return the value at key, and load and store it if there is none.
+	loader interface {
 		Load(key string) (value []byte)
 		Del(key string)
 	}
 
-	// batching stores get many values in one call.
-	batching interface {
+	// batchGetter stores get many values in one call.
+	batchGetter interface {
 		GetMany(keys []string) (found int)
 	}
 
-	// listing stores list all keys, and call f for each.
-	listing interface{ List(f func(key string)) }
+	// keyLister stores list all keys, and call f for each.
+	keyLister interface{ List(f func(key string)) }
 
-	// clearing stores delete the entries of the namespace, and no others.
-	clearing interface {
+	// clearer stores delete the entries of the namespace, and no others.
+	clearer interface {
 		Clear()
 		// SetOther stores what is in another namespace.
 		SetOther(key string, value []byte)
@@ -37,7 +37,7 @@ type (
 const batchSize = 100
 
 func load(s store, keys keys) (found int) {
-	l := s.(loading)
+	l := s.(loader)
 	for i := range keys.len() {
 		if intact(l.Load(keys.at(i))) {
 			found++
@@ -48,7 +48,7 @@ func load(s store, keys keys) (found int) {
 
 // reload has each key loaded.
 func reload(s store, keys keys) (found int) {
-	l := s.(loading)
+	l := s.(loader)
 	for i := range keys.len() {
 		l.Del(keys.at(i))
 		if intact(l.Load(keys.at(i))) {
@@ -59,7 +59,7 @@ func reload(s store, keys keys) (found int) {
 }
 
 func getMany(s store, keys keys) (found int) {
-	b := s.(batching)
+	b := s.(batchGetter)
 	batch := make([]string, 0, batchSize)
 	for i := range keys.len() {
 		if batch = append(batch, keys.at(i)); len(batch) == batchSize || i == keys.len()-1 {
@@ -72,11 +72,11 @@ func getMany(s store, keys keys) (found int) {
 
 // list measures a goroutine that lists all keys, beside one that sets some without a pause. An operation is
 // one key listed.
-func list(m measured) result {
+func list(m setup) result {
 	s := m.open(config{entries: m.entries, sweep: time.Minute})
-	values(time.Hour)(s, m.entries)
+	fillValues(time.Hour)(s, m.entries)
 	return beside(m, s, func() (n int) {
-		s.(listing).List(func(string) { n++ })
+		s.(keyLister).List(func(string) { n++ })
 		if n != m.entries {
 			panic(fmt.Sprintf("%s listed %d keys of %d", m.name, n, m.entries))
 		}
@@ -86,13 +86,13 @@ func list(m measured) result {
 
 // clearOne measures one Clear of half of the entries, beside a goroutine that sets some of the other half. An
 // operation is one entry deleted.
-func clearOne(m measured) result {
+func clearOne(m setup) result {
 	s := m.open(config{entries: m.entries, sweep: time.Minute})
-	c := s.(clearing)
+	c := s.(clearer)
 	for i := range m.entries / 2 {
-		c.SetOther(key(i), standard)
+		c.SetOther(key(i), sampleValue)
 	}
-	values(time.Hour)(s, m.entries/2)
+	fillValues(time.Hour)(s, m.entries/2)
 	m.span = 0
 	r := beside(m, others{s, c}, func() int {
 		c.Clear()
@@ -107,21 +107,21 @@ func clearOne(m measured) result {
 // others sets what is in the other namespace.
 type others struct {
 	store
-	clearing
+	clearer
 }
 
 func (o others) Set(key string, value []byte, _ time.Duration) { o.SetOther(key, value) }
 
 // beside measures op, again and again during the span and at least once, while a goroutine sets. The longest Set
 // before it began is what the machine does by itself.
-func beside(m measured, s store, op func() (n int)) result {
+func beside(m setup, s store, op func() (n int)) result {
 	calm := max(m.span/2, 100*time.Millisecond)
 	deadline := time.Now().Add(calm)
 	sets := newLatencies(deadline, calm)
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		sets.record(stop, shuffled(max(1, min(m.entries/2, 100*thousand)), 1), func(key string) { s.Set(key, standard, time.Hour) })
+		sets.record(stop, shuffled(max(1, min(m.entries/2, 100*thousand)), 1), func(key string) { s.Set(key, sampleValue, time.Hour) })
 	})
 	time.Sleep(time.Until(deadline))
 	start, n := time.Now(), 0
@@ -132,33 +132,33 @@ func beside(m measured, s store, op func() (n int)) result {
 	close(stop)
 	wg.Wait()
 	return result{Values: map[metric]float64{
-		opTime:   float64(took) / float64(n),
-		worstSet: milliseconds(sets.worst),
-		tailSet:  sets.late.quantile(0.999) / 1e3,
-		calmSet:  milliseconds(sets.calm),
+		opTime:      float64(took) / float64(n),
+		worstSet:    milliseconds(sets.worst),
+		p999Set:     sets.after.quantile(0.999) / 1e3,
+		baselineSet: milliseconds(sets.baseline),
 	}}
 }
 
-// collections are the blocks of the report, with what stands beside ours.
+// collections are the workloads of the report, with what stands beside ours.
 var collections = []struct {
-	block   string
-	entries int
-	text    string
-	peers   []string
-	metrics []metric
+	workload string
+	entries  int
+	text     string
+	peers    []string
+	metrics  []metric
 }{
 	{"load-hit", thousand, "`GetOrLoad` that finds its key, 1,000 hot keys, 1 proc, of JSON text; otter: `Get` with a loader, of a value that nobody copies", []string{ours, "otter"}, []metric{opTime}},
 	{"reload", thousand, "`Del`, then `GetOrLoad` that loads, 1 proc: ours leaves a note while it loads, so that a `Del` meanwhile wins", []string{ours, "otter"}, []metric{opTime}},
 	{"get-each", million, "`GetRaw` with TTL, zipf over 1M keys, 2 procs, one by one", []string{ours}, []metric{opTime}},
 	{"get-many", million, "the same by `GetMany` of 100 keys, ns for each; otter: `BulkGet`", []string{ours, "otter"}, []metric{opTime}},
-	{"list", million, "all of 1M keys listed, ns for each, while a goroutine sets; go-cache: `Items`, a copy under its lock; otter: `Keys`; xsync: `Range`", []string{ours, "go-cache", "otter", "xsync"}, []metric{opTime, worstSet, tailSet, calmSet}},
-	{"clear", million, "`Clear` of 500,000 entries beside 500,000 of another namespace, ns for each deleted, while a goroutine sets the others; go-cache: `Items` and `Delete` by prefix", []string{ours, "go-cache"}, []metric{opTime, worstSet, tailSet, calmSet}},
+	{"list", million, "all of 1M keys listed, ns for each, while a goroutine sets; go-cache: `Items`, a copy under its lock; otter: `Keys`; xsync: `Range`", []string{ours, "go-cache", "otter", "xsync"}, []metric{opTime, worstSet, p999Set, baselineSet}},
+	{"clear", million, "`Clear` of 500,000 entries beside 500,000 of another namespace, ns for each deleted, while a goroutine sets the others; go-cache: `Items` and `Delete` by prefix", []string{ours, "go-cache"}, []metric{opTime, worstSet, p999Set, baselineSet}},
 }
 
 func collectionJobs() (jobs []job) {
 	for _, c := range collections {
 		for _, peer := range c.peers {
-			jobs = append(jobs, job{c.block, peer, c.entries})
+			jobs = append(jobs, job{c.workload, peer, c.entries})
 		}
 	}
 	return jobs
@@ -173,7 +173,7 @@ func reportCollections(ctx context.Context, r rounds, w io.Writer) error {
 		fmt.Fprintf(w, "\n%s:\n\n", c.text)
 		var jobs []job
 		for _, peer := range c.peers {
-			jobs = append(jobs, job{c.block, peer, c.entries})
+			jobs = append(jobs, job{c.workload, peer, c.entries})
 		}
 		done.writeMedians(w, "store", jobs, func(j job) string { return j.Store }, c.metrics...)
 	}

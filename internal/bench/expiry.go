@@ -7,24 +7,24 @@ import (
 )
 
 const (
-	// bucket is how finely the latency is drawn.
-	bucket = 5 * time.Millisecond
+	// resolution is how finely the latency is drawn.
+	resolution = 5 * time.Millisecond
 
-	// longest is how long the load goes on if the expired entries do not go.
-	longest = 8 * time.Second
+	// maxWait is how long the load goes on if the expired entries do not go.
+	maxWait = 8 * time.Second
 
-	// blind is how long it goes on for a store that can't tell when they are gone.
-	blind = 4 * time.Second
+	// fixedWait is how long it goes on for a store that can't tell when they are gone.
+	fixedWait = 4 * time.Second
 )
 
 // expiry measures a load of Gets and Sets while all other entries expire at once: one
 // goroutine gets, one sets, without a pause, beside the store's own collector. The load's
 // own entries, one for ten, never expire.
-func expiry(m measured) result {
+func expiry(m setup) result {
 	staying := m.entries / 10
 	s := m.open(config{entries: m.entries + staying, sweep: time.Second})
 	start := time.Now()
-	values(0)(s, staying)
+	fillValues(0)(s, staying)
 	getOrder, setOrder := shuffled(staying, 1), shuffled(staying, 2)
 	// Thrice what it should take to store the others.
 	deadline := time.Now().Add(30*time.Since(start) + 250*time.Millisecond + m.span)
@@ -33,7 +33,7 @@ func expiry(m measured) result {
 		if ttl < m.span {
 			panic("it took too long to store what is to expire: the machine is too busy")
 		}
-		s.Set(key(staying+i), standard, ttl)
+		s.Set(key(staying+i), sampleValue, ttl)
 	}
 	time.Sleep(time.Until(deadline.Add(-m.span)))
 
@@ -48,7 +48,7 @@ func expiry(m measured) result {
 		})
 	})
 	wg.Go(func() {
-		sets.record(stop, setOrder, func(key string) { s.Set(key, standard, 0) })
+		sets.record(stop, setOrder, func(key string) { s.Set(key, sampleValue, 0) })
 	})
 	gone := waitUntilGone(s, staying, deadline)
 	time.Sleep(m.span / 2)
@@ -56,12 +56,12 @@ func expiry(m measured) result {
 	wg.Wait()
 
 	values := map[metric]float64{
-		worstGet:  milliseconds(gets.worst),
-		worstSet:  milliseconds(sets.worst),
-		worstBoth: milliseconds(max(gets.worst, sets.worst)),
-		calmBoth:  milliseconds(max(gets.calm, sets.calm)),
-		tailGet:   gets.late.quantile(0.999) / 1e3,
-		tailSet:   sets.late.quantile(0.999) / 1e3,
+		worstGet:     milliseconds(gets.worst),
+		worstSet:     milliseconds(sets.worst),
+		worstBoth:    milliseconds(max(gets.worst, sets.worst)),
+		baselineBoth: milliseconds(max(gets.baseline, sets.baseline)),
+		p999Get:      gets.after.quantile(0.999) / 1e3,
+		p999Set:      sets.after.quantile(0.999) / 1e3,
 	}
 	if gone > 0 {
 		values[goneAfter] = milliseconds(gone)
@@ -74,15 +74,15 @@ func expiry(m measured) result {
 func waitUntilGone(s store, staying int, deadline time.Time) time.Duration {
 	l, ok := s.(lister)
 	if !ok {
-		time.Sleep(time.Until(deadline.Add(blind)))
+		time.Sleep(time.Until(deadline.Add(fixedWait)))
 		return 0
 	}
 	time.Sleep(time.Until(deadline))
 	for l.Len() > staying {
-		if time.Since(deadline) > longest {
+		if time.Since(deadline) > maxWait {
 			return 0
 		}
-		time.Sleep(bucket)
+		time.Sleep(resolution)
 	}
 	return time.Since(deadline)
 }
@@ -94,13 +94,13 @@ type latencies struct {
 	start    time.Time
 	deadline time.Duration // after start
 	series   []float64     // the longest in each bucket since start, in ns
-	calm     time.Duration // the longest that ended before the deadline
+	baseline time.Duration // the longest that ended before the deadline
 	worst    time.Duration // the longest that ended after
-	late     histogram     // all that ended after
+	after    histogram     // all that ended after
 }
 
-func newLatencies(deadline time.Time, calm time.Duration) *latencies {
-	return &latencies{start: deadline.Add(-calm), deadline: calm, series: make([]float64, (2*calm+longest+blind)/bucket)}
+func newLatencies(deadline time.Time, baseline time.Duration) *latencies {
+	return &latencies{start: deadline.Add(-baseline), deadline: baseline, series: make([]float64, (2*baseline+maxWait+fixedWait)/resolution)}
 }
 
 // record calls op again and again until stop is closed. A latency lasts from the end of
@@ -111,7 +111,7 @@ func (l *latencies) record(stop <-chan struct{}, order keys, op func(key string)
 		if i%chunk == 0 {
 			select {
 			case <-stop:
-				l.series = l.series[:min(int(last/bucket)+1, len(l.series))]
+				l.series = l.series[:min(int(last/resolution)+1, len(l.series))]
 				return
 			default:
 			}
@@ -128,12 +128,12 @@ func (l *latencies) record(stop <-chan struct{}, order keys, op func(key string)
 func (l *latencies) add(from, to time.Duration) {
 	took := to - from
 	if to < l.deadline {
-		l.calm = max(l.calm, took)
+		l.baseline = max(l.baseline, took)
 	} else {
 		l.worst = max(l.worst, took)
-		l.late.add(took)
+		l.after.add(took)
 	}
-	for i := max(from, 0) / bucket; i <= to/bucket && int(i) < len(l.series); i++ {
+	for i := max(from, 0) / resolution; i <= to/resolution && int(i) < len(l.series); i++ {
 		l.series[i] = max(l.series[i], float64(took))
 	}
 }

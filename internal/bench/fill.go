@@ -7,7 +7,7 @@ import (
 
 // fill measures what a filled store costs a program that leaves it alone: memory, the
 // time of Go's collector, and the search for expired entries where there are none.
-func fill(m measured) result {
+func fill(m setup) result {
 	s, costs := m.fill()
 	if sweeper, ok := s.(sweeper); ok {
 		costs[sweepTime] = milliseconds(sweeper.Sweep())
@@ -17,10 +17,10 @@ func fill(m measured) result {
 }
 
 // fill returns a store that is full, and what that costs.
-func (m measured) fill() (store, map[metric]float64) {
+func (m setup) fill() (store, map[metric]float64) {
 	heapBefore, gcBefore := forceGC()
 	s := m.open(config{entries: m.entries})
-	values(time.Hour)(s, m.entries)
+	fillValues(time.Hour)(s, m.entries)
 	heap, gc := forceGC()
 	return s, map[metric]float64{
 		heapEntry: (heap - heapBefore) / float64(m.entries),
@@ -42,7 +42,7 @@ func forceGC() (heap float64, took time.Duration) {
 }
 
 // grow measures reads, too, of a store of many entries.
-func grow(m measured) result {
+func grow(m setup) result {
 	s, costs := m.fill()
 	costs[getTime] = m.time(s, uniform, get, 1)[opTime]
 	costs[hasTime] = m.time(s, uniform, has, 1)[opTime]
@@ -50,9 +50,9 @@ func grow(m measured) result {
 }
 
 // overview measures the works that any store can do, one after the other.
-func overview(m measured) result {
+func overview(m setup) result {
 	s := m.open(config{entries: m.entries, sweep: time.Minute})
-	values(time.Hour)(s, m.entries)
+	fillValues(time.Hour)(s, m.entries)
 	got := m.time(s, zipf, get, 1)
 	return result{Values: map[metric]float64{
 		hits:      got[hits],

@@ -60,7 +60,7 @@ func TestValues(t *testing.T) {
 		assert.True(t, json.Valid(v))
 		assert.True(t, intact(v))
 	}
-	text, err := json.Marshal(ada)
+	text, err := json.Marshal(sampleUser)
 	require.NoError(t, err)
 	assert.InDelta(t, 140, len(text), 5)
 }

@@ -28,16 +28,16 @@ func main() {
 
 // options are what the flags say.
 type options struct {
-	bar     string
-	table   bool
-	growth  bool
-	more    bool
-	plot    string
-	rounds  int
-	span    time.Duration
-	block   string
-	peer    string
-	entries int
+	bar         string
+	table       bool
+	growth      bool
+	collections bool
+	plot        string
+	rounds      int
+	span        time.Duration
+	workload    string
+	peer        string
+	entries     int
 }
 
 const usage = `Usage: bench [flags]
@@ -58,20 +58,20 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.bar, "bar", "", "measure only the bars whose work or peer this `regexp` matches")
 	flags.BoolVar(&o.table, "table", false, "measure all stores: Get, Has, Miss, Set and a mix of them")
 	flags.BoolVar(&o.growth, "growth", false, "measure ours from 10,000 to 10,000,000 entries")
-	flags.BoolVar(&o.more, "collections", false, "measure loads, batches and lists of keys")
+	flags.BoolVar(&o.collections, "collections", false, "measure loads, batches and lists of keys")
 	flags.StringVar(&o.plot, "plot", "", "draw the pictures into this `folder`")
 	flags.IntVar(&o.rounds, "rounds", 6, "how often each measurement is repeated; at least 6 for a claim")
 	flags.DurationVar(&o.span, "time", 700*time.Millisecond, "how long a timed part takes")
-	flags.StringVar(&o.block, "block", "", "measure this one `block` here, print JSON; what a child process does")
-	flags.StringVar(&o.peer, "peer", ours, "with -block: the `store` to measure")
-	flags.IntVar(&o.entries, "entries", million, "with -block: how many `entries` it holds")
+	flags.StringVar(&o.workload, "workload", "", "measure this one `workload` here, print JSON; what a child process does")
+	flags.StringVar(&o.peer, "peer", ours, "with -workload: the `store` to measure")
+	flags.IntVar(&o.entries, "entries", million, "with -workload: how many `entries` it holds")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
 	modes, child := 0, false
 	flags.Visit(func(f *flag.Flag) {
 		switch f.Name {
-		case "bar", "table", "growth", "collections", "plot", "block":
+		case "bar", "table", "growth", "collections", "plot", "workload":
 			modes++
 		case "peer", "entries":
 			child = true
@@ -81,9 +81,9 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	case flags.NArg() > 0:
 		return o, fmt.Errorf("there is no argument %q; see -h", flags.Arg(0))
 	case modes > 1:
-		return o, errors.New("-bar, -table, -growth, -collections, -plot and -block exclude each other")
-	case child && o.block == "":
-		return o, errors.New("-peer and -entries belong to -block; see -h")
+		return o, errors.New("-bar, -table, -growth, -collections, -plot and -workload exclude each other")
+	case child && o.workload == "":
+		return o, errors.New("-peer and -entries belong to -workload; see -h")
 	case o.rounds < 1:
 		return o, fmt.Errorf("-rounds must be at least 1, got %d", o.rounds)
 	case o.span <= 0:
@@ -97,8 +97,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if o.block != "" {
-		r, err := measure(job{o.block, o.peer, o.entries}, o.span)
+	if o.workload != "" {
+		r, err := measure(job{o.workload, o.peer, o.entries}, o.span)
 		if err != nil {
 			return err
 		}
@@ -114,7 +114,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return reportPeers(ctx, r, stdout)
 	case o.growth:
 		return reportGrowth(ctx, r, stdout)
-	case o.more:
+	case o.collections:
 		return reportCollections(ctx, r, stdout)
 	case o.plot != "":
 		return plot(ctx, r, o.plot, stdout)

@@ -13,18 +13,18 @@ import (
 
 func TestFlagsThatCannotBe(t *testing.T) {
 	for args, text := range map[string]string{
-		"x":                      `there is no argument "x"`,
-		"-table -growth":         "exclude each other",
-		"-collections -growth":   "exclude each other",
-		"-rounds 0":              "-rounds must be at least 1",
-		"-time 0s":               "-time must be positive",
-		"-peer otter":            "belong to -block",
-		"-nothing":               "-nothing",
-		"-bar nothing":           `no bar matches "nothing"`,
-		"-bar (":                 "-bar:",
-		"-block x":               `no block "x"`,
-		"-block fill -peer x":    `no store "x"`,
-		"-block fill -entries 0": "0 entries",
+		"x":                         `there is no argument "x"`,
+		"-table -growth":            "exclude each other",
+		"-collections -growth":      "exclude each other",
+		"-rounds 0":                 "-rounds must be at least 1",
+		"-time 0s":                  "-time must be positive",
+		"-peer otter":               "belong to -workload",
+		"-nothing":                  "-nothing",
+		"-bar nothing":              `no bar matches "nothing"`,
+		"-bar (":                    "-bar:",
+		"-workload x":               `no workload "x"`,
+		"-workload fill -peer x":    `no store "x"`,
+		"-workload fill -entries 0": "0 entries",
 	} {
 		err := run(context.Background(), strings.Fields(args), io.Discard, io.Discard)
 		assert.ErrorContains(t, err, text, args)

@@ -7,7 +7,7 @@ type metric string
 
 func (m metric) unit() string { return string(m[strings.LastIndexByte(string(m), ' ')+1:]) }
 
-// What blocks measure.
+// What workloads measure.
 const (
 	opTime       metric = "time ns/op"
 	hits         metric = "hits %"
@@ -17,10 +17,10 @@ const (
 	worstGet     metric = "worst Get ms"
 	worstSet     metric = "worst Set ms"
 	worstBoth    metric = "worst Get or Set ms"
-	calmSet      metric = "worst Set before that ms"
-	calmBoth     metric = "worst Get or Set before the expiry ms"
-	tailGet      metric = "p99.9 Get µs"
-	tailSet      metric = "p99.9 Set µs"
+	baselineSet  metric = "worst Set before that ms"
+	baselineBoth metric = "worst Get or Set before the expiry ms"
+	p999Get      metric = "p99.9 Get µs"
+	p999Set      metric = "p99.9 Set µs"
 	goneAfter    metric = "all gone after ms"
 	heapGrown    metric = "heap at the end, against the first load ×"
 	hasAllocs    metric = "Has allocs/op"

@@ -51,7 +51,7 @@ func (o otterCache) Load(key string) []byte {
 }
 
 var otterLoader = otter.LoaderFunc[string, otterValue](func(context.Context, string) (otterValue, error) {
-	return otterValue{bytes.Clone(standard), time.Hour}, nil
+	return otterValue{bytes.Clone(sampleValue), time.Hour}, nil
 })
 
 func (o otterCache) Del(key string) { o.c.Invalidate(key) }

@@ -73,7 +73,7 @@ func expiryChart(done outcomes, r rounds, caption string) chart {
 		legend:  []string{"Get", "Set"},
 	}
 	for _, name := range expiring {
-		got := middle(done[job{"expiry", name, million}].results, worstGet)
+		got := medianResult(done[job{"expiry", name, million}].results, worstGet)
 		p := panel{title: name, height: 110}
 		for _, op := range c.legend {
 			p.lines = append(p.lines, latencyLine(got.Series[op], r))
@@ -84,8 +84,8 @@ func expiryChart(done outcomes, r rounds, caption string) chart {
 	return c
 }
 
-// middle returns the result with the median of a value.
-func middle(results []result, m metric) result {
+// medianResult returns the result with the median of a value.
+func medianResult(results []result, m metric) result {
 	sorted := slices.SortedFunc(slices.Values(results), func(a, b result) int {
 		return int(math.Copysign(1, a.Values[m]-b.Values[m]))
 	})
@@ -95,7 +95,7 @@ func middle(results []result, m metric) result {
 func latencyLine(series []float64, r rounds) []point {
 	var line []point
 	for i, ns := range series {
-		line = append(line, point{float64(i)*bucket.Seconds() - r.span.Seconds(), ns / 1e6})
+		line = append(line, point{float64(i)*resolution.Seconds() - r.span.Seconds(), ns / 1e6})
 	}
 	return line
 }

@@ -13,7 +13,7 @@ import (
 func reportBars(ctx context.Context, r rounds, only *regexp.Regexp, w io.Writer) error {
 	var chosen []bar
 	for _, b := range bars {
-		if only.MatchString(b.work) || only.MatchString(b.peer) {
+		if only.MatchString(b.title) || only.MatchString(b.peer) {
 			chosen = append(chosen, b)
 		}
 	}
@@ -53,7 +53,7 @@ func writeExpiries(w io.Writer, done outcomes) {
 		return
 	}
 	fmt.Fprint(w, "\n1M entries expire at once:\n\n")
-	done.writeMedians(w, "store", jobs, func(j job) string { return j.Store }, worstGet, worstSet, tailGet, tailSet, goneAfter, calmBoth)
+	done.writeMedians(w, "store", jobs, func(j job) string { return j.Store }, worstGet, worstSet, p999Get, p999Set, goneAfter, baselineBoth)
 }
 
 // writeMedians writes a table with a row for each job and a column for each metric.
@@ -105,9 +105,9 @@ func reportPeers(ctx context.Context, r rounds, w io.Writer) error {
 }
 
 func peerJobs() (jobs []job) {
-	for _, block := range []string{"peers-1", "peers-2", "fill"} {
+	for _, workload := range []string{"peers-1", "peers-2", "fill"} {
 		for _, c := range contenders {
-			jobs = append(jobs, job{block, c.name, million})
+			jobs = append(jobs, job{workload, c.name, million})
 		}
 	}
 	return jobs

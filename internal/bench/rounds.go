@@ -29,14 +29,14 @@ type outcome struct {
 	err     error    // of the first child that failed; no other was started then
 }
 
-// run measures jobs. Those of one block and size are compared with each other: a round
+// run measures jobs. Those of one workload and size are compared with each other: a round
 // runs each of them once, and every other round begins at the end.
 func (r rounds) run(ctx context.Context, jobs []job) outcomes {
 	done := outcomes{}
-	groups := comparisons(jobs)
+	groups := groupByWorkload(jobs)
 	for i, group := range groups {
 		n := r.n
-		if blocks[group[0].Block].once {
+		if workloads[group[0].Workload].once {
 			n = 1
 		}
 		for round := range n {
@@ -50,11 +50,11 @@ func (r rounds) run(ctx context.Context, jobs []job) outcomes {
 	return done
 }
 
-// comparisons groups jobs by what they compare, each job once.
-func comparisons(jobs []job) [][]job {
+// groupByWorkload groups jobs by what they compare, each job once.
+func groupByWorkload(jobs []job) [][]job {
 	var groups [][]job
 	for _, j := range jobs {
-		at := slices.IndexFunc(groups, func(g []job) bool { return g[0].Block == j.Block && g[0].Entries == j.Entries })
+		at := slices.IndexFunc(groups, func(g []job) bool { return g[0].Workload == j.Workload && g[0].Entries == j.Entries })
 		switch {
 		case at < 0:
 			groups = append(groups, []job{j})
@@ -83,7 +83,7 @@ func (o outcomes) add(j job, run func() (result, error)) {
 // child measures j in a process of its own.
 func (r rounds) child(ctx context.Context, j job) (result, error) {
 	cmd := exec.CommandContext(ctx, r.program,
-		"-block", j.Block, "-peer", j.Store, "-entries", strconv.Itoa(j.Entries), "-time", r.span.String())
+		"-workload", j.Workload, "-peer", j.Store, "-entries", strconv.Itoa(j.Entries), "-time", r.span.String())
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	var got result

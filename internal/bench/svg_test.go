@@ -44,7 +44,7 @@ func TestPicturesAreWellFormed(t *testing.T) {
 }
 
 func TestMiddle(t *testing.T) {
-	assert.Equal(t, 2.0, middle(rounded(3, 1, 2).results, opTime).Values[opTime])
+	assert.Equal(t, 2.0, medianResult(rounded(3, 1, 2).results, opTime).Values[opTime])
 }
 
 func TestAxis(t *testing.T) {

@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// work passes over keys once and returns how many it found, and found intact.
-type work func(s store, keys keys) (found int)
+// pass passes over keys once and returns how many it found, and found intact.
+type pass func(s store, keys keys) (found int)
 
 // timed measures a work: a goroutine on each processor, each with an order of its own.
-func timed(p pattern, fill func(store, int), w work) func(measured) result {
-	return func(m measured) result {
+func timed(p pattern, fill func(store, int), w pass) func(setup) result {
+	return func(m setup) result {
 		s := m.open(config{entries: m.entries, sweep: time.Minute})
 		fill(s, m.entries)
 		return result{Values: m.time(s, p, w, 1)}
@@ -23,14 +23,14 @@ func timed(p pattern, fill func(store, int), w work) func(measured) result {
 }
 
 // time measures w on a filled store, of whose keys it should find the given share.
-func (m measured) time(s store, p pattern, w work, share float64) map[metric]float64 {
+func (m setup) time(s store, p pattern, w pass, share float64) map[metric]float64 {
 	orders := make([]keys, runtime.GOMAXPROCS(0))
 	for i := range orders {
 		orders[i] = p(m.entries, rand.New(rand.NewPCG(uint64(i), 1)))
 	}
 	runtime.GC()
-	during(m.span/5, s, orders, w) // warm up
-	ops, found, took := during(m.span, s, orders, w)
+	runFor(m.span/5, s, orders, w) // warm up
+	ops, found, took := runFor(m.span, s, orders, w)
 	got := float64(found) / float64(ops)
 	if !m.lossy && got != share {
 		panic(fmt.Sprintf("%s found %d of %d", m.name, found, ops))
@@ -44,8 +44,8 @@ func (m measured) time(s store, p pattern, w work, share float64) map[metric]flo
 // chunk is how many operations run between two looks at the clock.
 const chunk = 1024
 
-// during has each order worked through, again and again, for the given time.
-func during(span time.Duration, s store, orders []keys, w work) (ops, found int, took time.Duration) {
+// runFor has each order worked through, again and again, for the given time.
+func runFor(span time.Duration, s store, orders []keys, w pass) (ops, found int, took time.Duration) {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	start := time.Now()
@@ -67,11 +67,11 @@ func during(span time.Duration, s store, orders []keys, w work) (ops, found int,
 	return ops, found, time.Since(start)
 }
 
-// values fills a store with values of the given time to live.
-func values(ttl time.Duration) func(store, int) {
+// fillValues fills a store with values of the given time to live.
+func fillValues(ttl time.Duration) func(store, int) {
 	return func(s store, n int) {
 		for i := range n {
-			s.Set(key(i), standard, ttl)
+			s.Set(key(i), sampleValue, ttl)
 			if i%1024 == 1023 {
 				settle(s)
 			}
@@ -86,17 +86,17 @@ func settle(s store) {
 	}
 }
 
-func counters(s store, n int) {
+func fillCounters(s store, n int) {
 	c := s.(counter)
 	for i := range n {
 		c.Incr(key(i))
 	}
 }
 
-func users(s store, n int) {
+func fillUsers(s store, n int) {
 	t := s.(typed)
 	for i := range n {
-		t.SetUser(key(i), ada)
+		t.SetUser(key(i), sampleUser)
 	}
 }
 
@@ -135,7 +135,7 @@ func getCopy(s store, keys keys) (found int) {
 
 func set(s store, keys keys) (found int) {
 	for i := range keys.len() {
-		s.Set(keys.at(i), standard, time.Hour)
+		s.Set(keys.at(i), sampleValue, time.Hour)
 	}
 	return keys.len()
 }
@@ -148,7 +148,7 @@ func setJSON(s store, keys keys) (found int) {
 	var compact bytes.Buffer
 	for i := range keys.len() {
 		compact.Reset()
-		must(json.Compact(&compact, standard))
+		must(json.Compact(&compact, sampleValue))
 		s.Set(keys.at(i), compact.Bytes(), time.Hour)
 	}
 	return keys.len()
@@ -176,7 +176,7 @@ func incr(s store, keys keys) (found int) {
 func getUser(s store, keys keys) (found int) {
 	t := s.(typed)
 	for i := range keys.len() {
-		if u, ok := t.GetUser(keys.at(i)); ok && u.Visits == ada.Visits {
+		if u, ok := t.GetUser(keys.at(i)); ok && u.Visits == sampleUser.Visits {
 			found++
 		}
 	}
@@ -186,7 +186,7 @@ func getUser(s store, keys keys) (found int) {
 func setUser(s store, keys keys) (found int) {
 	t := s.(typed)
 	for i := range keys.len() {
-		t.SetUser(keys.at(i), ada)
+		t.SetUser(keys.at(i), sampleUser)
 	}
 	return keys.len()
 }

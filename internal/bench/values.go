@@ -4,8 +4,8 @@ import "strings"
 
 const valueLength = 64
 
-// standard is the value that all stores hold.
-var standard = value(valueLength)
+// sampleValue is the value that all stores hold.
+var sampleValue = value(valueLength)
 
 // value returns a JSON text of length bytes without spaces, at least 40.
 func value(length int) []byte {
@@ -27,7 +27,7 @@ type user struct {
 	Score  float64  `json:"score"`
 }
 
-var ada = user{
+var sampleUser = user{
 	ID:     1234567,
 	Name:   "Ada Lovelace",
 	Email:  "ada.lovelace@example.com",

@@ -25,15 +25,15 @@ func (b bar) judge(done outcomes) verdict {
 	return verdict{bar: b, ours: summarize(ours), theirs: summarize(theirs), ratio: summarize(ratios)}
 }
 
-// measured is what has to be at most atMost.
-func (v verdict) measured() float64 {
+// measuredValue is what has to be at most atMost.
+func (v verdict) measuredValue() float64 {
 	if v.peer == "" {
 		return v.ours.median
 	}
 	return v.ratio.median
 }
 
-func (v verdict) passes() bool { return v.err == nil && v.measured() <= v.atMost }
+func (v verdict) passes() bool { return v.err == nil && v.measuredValue() <= v.atMost }
 
 func (v verdict) String() string {
 	switch {
@@ -43,7 +43,7 @@ func (v verdict) String() string {
 		return "**FAIL**"
 	case v.aim == 0:
 		return "pass"
-	case v.measured() <= v.aim:
+	case v.measuredValue() <= v.aim:
 		return "pass, aim reached"
 	}
 	return "pass, aim missed"
@@ -56,7 +56,7 @@ func (v verdict) row() []string {
 	if v.peer == "" {
 		unit = v.metric.unit()
 	}
-	row := []string{v.work, "–", v.peer, "–", amount(v.atMost, unit), "–", v.String()}
+	row := []string{v.title, "–", v.peer, "–", amount(v.atMost, unit), "–", v.String()}
 	if v.aim > 0 {
 		row[5] = amount(v.aim, unit)
 	}

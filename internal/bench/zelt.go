@@ -75,7 +75,7 @@ func (z *zelt) GetUser(key string) (user, bool) {
 
 func (z *zelt) Load(key string) []byte {
 	value, _, err := z.texts.GetOrLoad(background, key, func(context.Context) (adaptor.Loaded[json.RawMessage], error) {
-		return adaptor.Loaded[json.RawMessage]{Value: standard}, nil
+		return adaptor.Loaded[json.RawMessage]{Value: sampleValue}, nil
 	})
 	must(err)
 	return value

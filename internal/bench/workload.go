@@ -1,0 +1,78 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"time"
+)
+
+// job is what one child process measures: a workload on one store.
+type job struct {
+	Workload string
+	Store    string
+	Entries  int // that the store holds
+}
+
+func (j job) String() string { return fmt.Sprintf("%s %s %s", j.Workload, j.Store, count(j.Entries)) }
+
+// result is what a child process prints.
+type result struct {
+	Values map[metric]float64
+	Series map[string][]float64 `json:",omitempty"`
+}
+
+// workload is one measurement. It runs in a process of its own, on procs processors.
+type workload struct {
+	procs int
+	once  bool // repeating it tells nothing new, or takes too long
+	run   func(setup) result
+}
+
+// setup is what a workload measures with.
+type setup struct {
+	contender
+	entries int
+	span    time.Duration // of a timed part
+}
+
+var workloads = map[string]workload{
+	"has-ttl-zipf":  {procs: 2, run: timed(zipf, fillValues(time.Hour), has)},
+	"has-hot":       {procs: 1, run: timed(uniform, fillValues(0), has)},
+	"has-ttl-hot":   {procs: 1, run: timed(uniform, fillValues(time.Hour), has)},
+	"get-copy-zipf": {procs: 2, run: timed(zipf, fillValues(time.Hour), getCopy)},
+	"set-json":      {procs: 2, run: timed(uniform, fillValues(time.Hour), setJSON)},
+	"incr-hot":      {procs: 1, run: timed(uniform, fillCounters, incr)},
+	"incr":          {procs: 2, run: timed(uniform, fillCounters, incr)},
+	"typed-get":     {procs: 1, run: timed(uniform, fillUsers, getUser)},
+	"typed-set":     {procs: 1, run: timed(uniform, fillUsers, setUser)},
+	"fill":          {procs: 2, run: fill},
+	"expiry":        {procs: 2, run: expiry},
+	"churn":         {procs: 2, once: true, run: churn},
+	"allocs":        {procs: 1, once: true, run: allocations},
+	"peers-1":       {procs: 1, run: overview},
+	"peers-2":       {procs: 2, run: overview},
+	"growth":        {procs: 1, run: grow},
+	"load-hit":      {procs: 1, run: timed(uniform, fillValues(time.Hour), load)},
+	"reload":        {procs: 1, run: timed(uniform, fillValues(time.Hour), reload)},
+	"get-each":      {procs: 2, run: timed(zipf, fillValues(time.Hour), get)},
+	"get-many":      {procs: 2, run: timed(zipf, fillValues(time.Hour), getMany)},
+	"list":          {procs: 2, run: list},
+	"clear":         {procs: 2, run: clearOne},
+}
+
+// measure runs the job in this process.
+func measure(j job, span time.Duration) (result, error) {
+	b, ok := workloads[j.Workload]
+	if !ok {
+		return result{}, fmt.Errorf("no workload %q", j.Workload)
+	}
+	c, ok := contenderOf(j.Store)
+	if !ok {
+		return result{}, fmt.Errorf("no store %q", j.Store)
+	}
+	if j.Entries < 1 {
+		return result{}, fmt.Errorf("a store of %d entries can't be measured", j.Entries)
+	}
+	runtime.GOMAXPROCS(b.procs)
+	return b.run(setup{c, j.Entries, span}), nil
+}
