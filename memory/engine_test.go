@@ -181,11 +181,11 @@ func engine(t *testing.T, config Config, r *rand.Rand, operations int) {
 				key += strings.Repeat("k", 5000)
 			}
 			which := r.IntN(2)
-			s, place := stores[which], fmt.Sprint(which, key)
-			e, found := model[place]
+			s, id := stores[which], fmt.Sprint(which, key)
+			e, found := model[id]
 			if found && !e.deadline.IsZero() && !time.Now().Before(e.deadline) {
 				e, found = entry{}, false
-				delete(model, place)
+				delete(model, id)
 			}
 			put := func(text []byte, ttl time.Duration, err error) {
 				if err != nil {
@@ -204,7 +204,7 @@ func engine(t *testing.T, config Config, r *rand.Rand, operations int) {
 				default:
 					e.deadline = time.Now().Add(ttl)
 				}
-				model[place] = e
+				model[id] = e
 			}
 			switch r.IntN(13) {
 			case 10, 11, 12: // a text that is read twice is sealed
@@ -247,7 +247,7 @@ func engine(t *testing.T, config Config, r *rand.Rand, operations int) {
 				}
 			case 7:
 				require.NoError(t, s.Del(ctx, key))
-				delete(model, place)
+				delete(model, id)
 			case 8:
 				ttl := time.Duration(1 + r.Int64N(int64(time.Minute)))
 				done, err := s.Expire(ctx, key, ttl)
@@ -269,8 +269,8 @@ func engine(t *testing.T, config Config, r *rand.Rand, operations int) {
 		}
 		verify(t, m)
 		live := 0
-		for place, e := range model {
-			text, found, err := stores[place[0]-'0'].Get(ctx, place[1:])
+		for id, e := range model {
+			text, found, err := stores[id[0]-'0'].Get(ctx, id[1:])
 			require.NoError(t, err)
 			want := e.deadline.IsZero() || time.Now().Before(e.deadline)
 			if require.Equal(t, want, found); found {
@@ -282,8 +282,8 @@ func engine(t *testing.T, config Config, r *rand.Rand, operations int) {
 		verify(t, m)
 		require.Equal(t, live, m.Stats().Entries)
 		t.Log("refused:", refused, "live:", live, "bytes:", m.Stats().Bytes)
-		for place := range model {
-			require.NoError(t, stores[place[0]-'0'].Del(ctx, place[1:]))
+		for id := range model {
+			require.NoError(t, stores[id[0]-'0'].Del(ctx, id[1:]))
 		}
 		m.sweep(nil)
 		verify(t, m)

@@ -24,7 +24,7 @@ func sequence(t *testing.T, open func() adaptor.AtomicKVAdaptor, ops []model.Ope
 		text     string
 		deadline time.Time // zero: none
 	}
-	type place struct{ store, key int }
+	type entryID struct{ store, key int }
 	synctest.Test(t, func(t *testing.T) {
 		kv := open()
 		if m, isMemory := kv.(*memory.MemoryKV); isMemory {
@@ -41,9 +41,9 @@ func sequence(t *testing.T, open func() adaptor.AtomicKVAdaptor, ops []model.Ope
 			require.NoError(t, err)
 			stores = append(stores, s)
 		}
-		entries := map[place]modelEntry{}
-		promised := func(at place, o model.Operation) model.Result {
-			e, found := entries[at]
+		entries := map[entryID]modelEntry{}
+		expected := func(id entryID, o model.Operation) model.Result {
+			e, found := entries[id]
 			if found && !e.deadline.IsZero() && !time.Now().Before(e.deadline) {
 				e, found = modelEntry{}, false
 			}
@@ -56,11 +56,11 @@ func sequence(t *testing.T, open func() adaptor.AtomicKVAdaptor, ops []model.Ope
 				e.deadline = time.Now().Add(o.TTL)
 			}
 			if found {
-				entries[at] = e
+				entries[id] = e
 			} else {
-				delete(entries, at)
+				delete(entries, id)
 			}
-			if o.Shows() && found && want.Code == "" && !e.deadline.IsZero() {
+			if o.ReturnsTTL() && found && want.Code == "" && !e.deadline.IsZero() {
 				want.Left = max(time.Until(e.deadline), time.Millisecond)
 			}
 			return want
@@ -69,14 +69,14 @@ func sequence(t *testing.T, open func() adaptor.AtomicKVAdaptor, ops []model.Ope
 			time.Sleep(o.Pause)
 			var got, want []model.Result
 			if o.Kind < model.Kinds {
-				want = append(want, promised(place{o.Store, o.Key}, o))
+				want = append(want, expected(entryID{o.Store, o.Key}, o))
 				got = append(got, o.Do(ctx, stores[o.Store], modelKeys[o.Key]))
 			} else {
 				var places []adaptor.Place
 				for store, path := range modelPaths {
 					if below, is := under(modelPaths[o.Store], path); is && (len(below) == 0 || o.Below()) {
 						for key, name := range modelKeys {
-							want = append(want, promised(place{store, key}, o.At(key)))
+							want = append(want, expected(entryID{store, key}, o.At(key)))
 							places = append(places, adaptor.Place{Path: below, Key: name})
 						}
 					}
@@ -84,7 +84,7 @@ func sequence(t *testing.T, open func() adaptor.AtomicKVAdaptor, ops []model.Ope
 				got = o.DoMany(ctx, stores[o.Store], places)
 			}
 			if !slices.Equal(got, want) {
-				difference = fmt.Sprintf("operation %d, %v\ngot      %+v\npromised %+v", i, o, got, want)
+				difference = fmt.Sprintf("operation %d, %v\ngot      %+v\nexpected %+v", i, o, got, want)
 				return
 			}
 		}
@@ -121,7 +121,7 @@ func TestSequences(t *testing.T) {
 			By:    rapid.SampledFrom(modelBy).Draw(r, "by"),
 			TTL:   rapid.SampledFrom(modelTTLs).Draw(r, "ttl"),
 			Pause: rapid.SampledFrom(modelPauses).Draw(r, "pause"),
-		}.Sane()
+		}.WithValidTTL()
 	})
 	rapid.Check(t, func(r *rapid.T) {
 		ops := rapid.SliceOfN(pick, 1, 60).Draw(r, "operations")
@@ -147,7 +147,7 @@ func FuzzSequence(f *testing.F) {
 				By:    modelBy[int(data[2]>>4)%len(modelBy)],
 				TTL:   modelTTLs[int(data[3])%len(modelTTLs)],
 				Pause: modelPauses[int(data[3]>>4)%len(modelPauses)],
-			}.Sane())
+			}.WithValidTTL())
 		}
 		if difference := sequence(t, openMemory, ops); difference != "" {
 			t.Fatal(difference)

@@ -24,7 +24,7 @@ import (
 // [*Error].
 func Marshal(v any) (text []byte, err error) {
 	t := reflect.TypeOf(v)
-	defer recovered(t, &err)
+	defer recoverPanic(t, &err)
 	if text = plainText(v); text == nil {
 		text, err = engineText(v)
 	}
@@ -55,8 +55,8 @@ func engineText(v any) ([]byte, error) {
 // tooDeep finds the nesting that the engine lets through: it does not count an empty
 // slice or map at the bottom. Only text with that many brackets is read again.
 func tooDeep(text []byte) bool {
-	return len(text) > 2*maxLevels &&
-		bytes.Count(text, []byte("["))+bytes.Count(text, []byte("{")) > maxLevels &&
+	return len(text) > 2*maxDepth &&
+		bytes.Count(text, []byte("["))+bytes.Count(text, []byte("{")) > maxDepth &&
 		!jsontext.Value(text).IsValid(options)
 }
 
@@ -64,17 +64,17 @@ func tooDeep(text []byte) bool {
 // shares no memory with text. An error is an [*Error], and leaves target undefined.
 func Unmarshal(text []byte, target any) (err error) {
 	t := reflect.TypeOf(target).Elem()
-	defer recovered(t, &err)
+	defer recoverPanic(t, &err)
 	known := shapeOf(t)
-	if known.endless {
-		return unmarshalError(t, errEndless)
+	if known.selfPointer {
+		return unmarshalError(t, errCyclic)
 	}
-	opts, exact := quickOptions, options
+	opts, exact := fastOptions, options
 	switch {
 	case known.number:
-		opts, exact = quickNumberOptions, numberOptions
-	case known.look && appenderOf(t) != nil:
-		opts = quickAnyOptions
+		opts, exact = fastNumberOptions, numberOptions
+	case known.needsWalk && appenderOf(t) != nil:
+		opts = fastAnyOptions
 	}
 	if err := jsonv2.Unmarshal(text, target, opts); err != nil {
 		reflect.ValueOf(target).Elem().SetZero()
@@ -113,10 +113,10 @@ var numberOptions = jsonv2.JoinOptions(options,
 // not check the whole text first, nor go on after an error. A refusal of theirs says
 // nothing: the exact ones have to read again.
 var (
-	quickOptions       = jsonv2.JoinOptions(options, jsonv1.ReportErrorsWithLegacySemantics(false))
-	quickNumberOptions = jsonv2.JoinOptions(numberOptions, jsonv1.ReportErrorsWithLegacySemantics(false))
+	fastOptions       = jsonv2.JoinOptions(options, jsonv1.ReportErrorsWithLegacySemantics(false))
+	fastNumberOptions = jsonv2.JoinOptions(numberOptions, jsonv1.ReportErrorsWithLegacySemantics(false))
 	// The engine has a faster way into an interface if no name comes twice.
-	quickAnyOptions = jsonv2.JoinOptions(quickOptions, jsontext.AllowDuplicateNames(false))
+	fastAnyOptions = jsonv2.JoinOptions(fastOptions, jsontext.AllowDuplicateNames(false))
 )
 
 // Error says that a Go type and a JSON text did not come together. Its text, and
@@ -137,20 +137,20 @@ func (e *Error) Unwrap() error { return e.Err }
 func marshalError(t reflect.Type, err error) *Error {
 	at := offset(err)
 	e := &Error{Type: t, Offset: at, Err: err}
-	e.Reason = fmt.Sprintf("a value of type %v can't be stored as JSON%s%s", t, because(err), position(at))
+	e.Reason = fmt.Sprintf("a value of type %v can't be stored as JSON%s%s", t, causeText(err), offsetText(at))
 	return e
 }
 
 func unmarshalError(t reflect.Type, err error) *Error {
 	at := offset(err)
 	e := &Error{Type: t, Offset: at, Err: err}
-	e.Reason = fmt.Sprintf("the stored value does not decode into type %v%s%s", t, because(err), position(at))
+	e.Reason = fmt.Sprintf("the stored value does not decode into type %v%s%s", t, causeText(err), offsetText(at))
 	return e
 }
 
-// because names the kind of a cause, as far as that quotes nothing of the value. What
+// causeText names the kind of a cause, as far as that quotes nothing of the value. What
 // lies below the engine's own errors is the user's, and is not looked at.
-func because(err error) string {
+func causeText(err error) string {
 	switch e := err.(type) {
 	case *keyError:
 		return fmt.Sprintf(": %v has keys that are no strings, integers or text marshalers", e.mapType)
@@ -164,7 +164,7 @@ func because(err error) string {
 		// The engine's texts for these two are constant; its others quote characters.
 		switch e.Error() {
 		case "exceeded max depth":
-			return because(errTooDeep)
+			return causeText(errTooDeep)
 		case "invalid UTF-8":
 			return ": it holds text that is not UTF-8"
 		}
@@ -173,7 +173,7 @@ func because(err error) string {
 	switch err {
 	case errTooDeep:
 		return ": nesting beyond 10,000"
-	case errEndless:
+	case errCyclic:
 		return ": it is cyclic, or its pointers are nested too deep"
 	}
 	return ""
@@ -199,15 +199,15 @@ func offset(err error) int64 {
 	return -1
 }
 
-func position(offset int64) string {
+func offsetText(offset int64) string {
 	if offset < 0 {
 		return ""
 	}
 	return fmt.Sprintf(" (at byte %d)", offset)
 }
 
-// recovered turns a panic, in a method of the value or in the engine, into an error.
-func recovered(t reflect.Type, err *error) {
+// recoverPanic turns a panic, in a method of the value or in the engine, into an error.
+func recoverPanic(t reflect.Type, err *error) {
 	if r := recover(); r != nil {
 		cause, _ := r.(error)
 		*err = &Error{

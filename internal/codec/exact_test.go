@@ -58,7 +58,7 @@ func TestStringsAreExact(t *testing.T) {
 				got := plainText(string(s))
 				require.Equal(t, wantErr == nil, got != nil, "%q", s)
 				require.Equal(t, string(want), string(got))
-				require.Equal(t, c < ' ' || c == '"' || c == '\\' || c >= 0x80, needsCare(s), "%q", s)
+				require.Equal(t, c < ' ' || c == '"' || c == '\\' || c >= 0x80, needsEscape(s), "%q", s)
 			}
 		}
 	}

@@ -20,9 +20,9 @@ import (
 
 // shape is what has to be known of a type before the engine sees a value of it.
 type shape struct {
-	look    bool // a value may hold an interface, an endless pointer or a refused map key
-	endless bool // a pointer type that points to itself, type P *P: decoding into it has no end
-	number  bool // json.Number
+	needsWalk   bool // a value may hold an interface, an endless pointer or a refused map key
+	selfPointer bool // a pointer type that points to itself, type P *P: decoding into it has no end
+	number      bool // json.Number
 }
 
 var shapes sync.Map // reflect.Type → shape
@@ -49,23 +49,23 @@ func (s *shape) add(t reflect.Type, seen map[reflect.Type]bool) {
 	seen[t] = true
 	switch t.Kind() {
 	case reflect.Interface:
-		s.look = true
+		s.needsWalk = true
 	case reflect.Pointer:
 		if pointsToItself(t) {
-			s.look, s.endless = true, true
+			s.needsWalk, s.selfPointer = true, true
 		}
 		s.add(t.Elem(), seen)
 	case reflect.Slice, reflect.Array:
 		s.add(t.Elem(), seen)
 	case reflect.Map:
-		if !isName(t.Key()) {
-			s.look = true
+		if !isMemberName(t.Key()) {
+			s.needsWalk = true
 		}
 		s.add(t.Key(), seen)
 		s.add(t.Elem(), seen)
 	case reflect.Struct:
 		for i := range t.NumField() {
-			if f := t.Field(i); visible(f) {
+			if f := t.Field(i); isVisible(f) {
 				s.add(f.Type, seen)
 			}
 		}
@@ -82,8 +82,8 @@ func pointsToItself(t reflect.Type) bool {
 	return false
 }
 
-// isName reports whether encoding/json makes names of members of map keys of type t.
-func isName(t reflect.Type) bool {
+// isMemberName reports whether encoding/json makes names of members of map keys of type t.
+func isMemberName(t reflect.Type) bool {
 	switch t.Kind() {
 	case reflect.String,
 		reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
@@ -95,14 +95,14 @@ func isName(t reflect.Type) bool {
 	return t.Implements(textMarshaler)
 }
 
-// visible reports whether encoding/json looks at a field.
-func visible(f reflect.StructField) bool {
+// isVisible reports whether encoding/json looks at a field.
+func isVisible(f reflect.StructField) bool {
 	return (f.IsExported() || f.Anonymous) && f.Tag.Get("json") != "-"
 }
 
 const (
-	// maxLevels bounds the nesting of JSON text, as encoding/json does in reading.
-	maxLevels = 10_000
+	// maxDepth bounds the nesting of JSON text, as encoding/json does in reading.
+	maxDepth = 10_000
 	// maxPath bounds the pointers, interfaces and containers on the way to any part of
 	// a value. The engine's recursion over as many takes some 50 MB of stack, far from
 	// the limit of 1 GB (250 MB on 32 bits), and 10,000 levels of JSON need far fewer.
@@ -110,7 +110,7 @@ const (
 )
 
 var (
-	errEndless = errors.New("codec: cyclic, or nested too deep")
+	errCyclic  = errors.New("codec: cyclic, or nested too deep")
 	errTooDeep = errors.New("codec: nested beyond 10,000")
 )
 
@@ -128,15 +128,15 @@ func inspect(v reflect.Value) (number bool, err error) {
 
 func walk(v reflect.Value, path, levels int, number *bool) error {
 	switch {
-	case levels > maxLevels:
+	case levels > maxDepth:
 		return errTooDeep
 	case path > maxPath:
-		return errEndless
+		return errCyclic
 	}
 	t := v.Type()
 	known := shapeOf(t)
 	*number = *number || known.number
-	if !known.look || marshalsItself(v) {
+	if !known.needsWalk || marshalsItself(v) {
 		return nil
 	}
 	switch v.Kind() {
@@ -152,7 +152,7 @@ func walk(v reflect.Value, path, levels int, number *bool) error {
 			}
 		}
 	case reflect.Map:
-		if !isName(t.Key()) {
+		if !isMemberName(t.Key()) {
 			return &keyError{t}
 		}
 		for entries := v.MapRange(); entries.Next(); {
@@ -162,7 +162,7 @@ func walk(v reflect.Value, path, levels int, number *bool) error {
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if visible(t.Field(i)) {
+			if isVisible(t.Field(i)) {
 				if err := walk(v.Field(i), path+1, levels+1, number); err != nil {
 					return err
 				}

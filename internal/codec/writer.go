@@ -23,7 +23,7 @@ import (
 
 // plainText returns the text of a plain value, or nil if the engine has to write it.
 func plainText(v any) (text []byte) {
-	scratch := scratches.Get().(*[]byte)
+	scratch := scratchPool.Get().(*[]byte)
 	if b := appendAny((*scratch)[:0], v, 0); b != nil {
 		text = make([]byte, len(b))
 		copy(text, b)
@@ -31,11 +31,11 @@ func plainText(v any) (text []byte) {
 			*scratch = b
 		}
 	}
-	scratches.Put(scratch)
+	scratchPool.Put(scratch)
 	return text
 }
 
-var scratches = sync.Pool{New: func() any { b := make([]byte, 0, 512); return &b }}
+var scratchPool = sync.Pool{New: func() any { b := make([]byte, 0, 512); return &b }}
 
 // appender appends the text of a value of some type to b, or returns nil to give up.
 // depth counts the interfaces, and the types inside themselves, on the way to v.
@@ -44,20 +44,20 @@ type appender func(b []byte, v reflect.Value, depth int) []byte
 var appenders sync.Map // reflect.Type → appender, nil for a type that isn't plain
 
 // appenderOf returns the appender of a type; outer are the types that t is a part of.
-func appenderOf(t reflect.Type, outer ...reflect.Type) appender {
+func appenderOf(t reflect.Type, enclosing ...reflect.Type) appender {
 	known, ok := appenders.Load(t)
 	switch {
 	case ok:
 		return known.(appender)
-	case slices.Contains(outer, t):
+	case slices.Contains(enclosing, t):
 		return appendDynamic
 	}
-	made := makeAppender(t, append(outer, t))
+	made := makeAppender(t, append(enclosing, t))
 	appenders.Store(t, made)
 	return made
 }
 
-func makeAppender(t reflect.Type, outer []reflect.Type) appender {
+func makeAppender(t reflect.Type, enclosing []reflect.Type) appender {
 	switch {
 	case t == timeType:
 		return appendTime
@@ -71,7 +71,7 @@ func makeAppender(t reflect.Type, outer []reflect.Type) appender {
 	var elem appender
 	switch t.Kind() {
 	case reflect.Array, reflect.Map, reflect.Pointer, reflect.Slice:
-		if elem = appenderOf(t.Elem(), outer...); elem == nil {
+		if elem = appenderOf(t.Elem(), enclosing...); elem == nil {
 			return nil
 		}
 	}
@@ -98,11 +98,11 @@ func makeAppender(t reflect.Type, outer []reflect.Type) appender {
 		}
 		return orNull(listAppender(elem))
 	case reflect.Map:
-		if isName(t.Key()) && appenderOf(t.Key()) != nil {
+		if isMemberName(t.Key()) && appenderOf(t.Key()) != nil {
 			return orNull(mapAppender(elem))
 		}
 	case reflect.Struct:
-		if members := membersAppender(t, outer, map[string]bool{}); members != nil {
+		if members := membersAppender(t, enclosing, map[string]bool{}); members != nil {
 			return func(b []byte, v reflect.Value, depth int) []byte {
 				return enclosed(len(b), members(b, v, depth), "{}")
 			}
@@ -200,7 +200,7 @@ func mapAppender(elem appender) appender {
 
 // membersAppender appends the fields of a struct, each after a comma, those of structs
 // embedded in it among them. names holds the names so far: none may come twice.
-func membersAppender(t reflect.Type, outer []reflect.Type, names map[string]bool) appender {
+func membersAppender(t reflect.Type, enclosing []reflect.Type, names map[string]bool) appender {
 	type field struct {
 		index int
 		name  string // as in `,"name":`; none for an embedded struct
@@ -214,12 +214,12 @@ func membersAppender(t reflect.Type, outer []reflect.Type, names map[string]bool
 		name, opts, _ := strings.Cut(tag, ",")
 		name = cmp.Or(name, sf.Name)
 		switch {
-		case !visible(sf):
+		case !isVisible(sf):
 			continue
 		case sf.Anonymous && tag == "" && sf.Type.Kind() == reflect.Struct:
-			f.value = membersAppender(sf.Type, outer, names)
-		case !sf.Anonymous && !names[name] && commonTag.MatchString(tag):
-			f.name, f.value = `,"`+name+`":`, appenderOf(sf.Type, outer...)
+			f.value = membersAppender(sf.Type, enclosing, names)
+		case !sf.Anonymous && !names[name] && unambiguousTag.MatchString(tag):
+			f.name, f.value = `,"`+name+`":`, appenderOf(sf.Type, enclosing...)
 			names[name] = true
 		}
 		if strings.Contains(opts, "omitempty") {
@@ -228,7 +228,7 @@ func membersAppender(t reflect.Type, outer []reflect.Type, names map[string]bool
 		switch {
 		case !strings.Contains(opts, "omitzero"):
 		case sf.Type == timeType:
-			f.omit = append(f.omit, func(v reflect.Value) bool { return timeIn(v).IsZero() })
+			f.omit = append(f.omit, func(v reflect.Value) bool { return asTime(v).IsZero() })
 		case implements(sf.Type, zeroers), implements(reflect.PointerTo(sf.Type), zeroers):
 			f.value = nil
 		default:
@@ -257,8 +257,8 @@ func membersAppender(t reflect.Type, outer []reflect.Type, names map[string]bool
 	}
 }
 
-// commonTag matches the tags of fields of which there is but one reading.
-var commonTag = regexp.MustCompile(`^(\w[\w-]*)?(,omitempty|,omitzero)*$`)
+// unambiguousTag matches the tags of fields of which there is but one reading.
+var unambiguousTag = regexp.MustCompile(`^(\w[\w-]*)?(,omitempty|,omitzero)*$`)
 
 func isEmpty(v reflect.Value) bool {
 	switch v.Kind() {
@@ -298,7 +298,7 @@ func appendFloat(b []byte, f float64, bits int) []byte {
 
 // appendString copies what needs no escapes; the rest is the engine's.
 func appendString(b []byte, s string) []byte {
-	if needsCare([]byte(s)) {
+	if needsEscape([]byte(s)) {
 		return orNil(jsontext.AppendQuote(b, s))
 	}
 	b = append(b, '"')
@@ -306,8 +306,8 @@ func appendString(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
-// needsCare finds bytes other than ASCII without controls, quotes and backslashes.
-func needsCare(s []byte) bool {
+// needsEscape finds bytes other than ASCII without controls, quotes and backslashes.
+func needsEscape(s []byte) bool {
 	const each, high = 0x0101010101010101, 0x8080808080808080
 	for ; len(s) >= 8; s = s[8:] {
 		// The high bit says that a byte had it, or is less than what is taken from it.
@@ -339,11 +339,11 @@ func appendNumber(b []byte, v reflect.Value, _ int) []byte {
 }
 
 func appendTime(b []byte, v reflect.Value, _ int) []byte {
-	b, err := timeIn(v).AppendText(append(b, '"'))
+	b, err := asTime(v).AppendText(append(b, '"'))
 	return orNil(append(b, '"'), err)
 }
 
-func timeIn(v reflect.Value) time.Time {
+func asTime(v reflect.Value) time.Time {
 	t, _ := reflect.TypeAssert[time.Time](v)
 	return t
 }

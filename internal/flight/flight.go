@@ -23,14 +23,14 @@ type Group[K comparable, V any] struct {
 // Call is one run of a function, on a context of its own: it has the values of the
 // context that it was started with, and ends when the last who waits has left.
 type Call[K comparable, V any] struct {
-	group *Group[K, V]
-	key   K
-	outer *Call[K, V] // from within which it was started
+	group  *Group[K, V]
+	key    K
+	parent *Call[K, V] // from within which it was started
 
 	// Guarded by the group's mutex.
-	tag     string
-	waiting int
-	inner   []*Call[K, V] // what is waited for from within it
+	tag      string
+	waiting  int
+	children []*Call[K, V] // what is waited for from within it
 
 	cancel context.CancelFunc
 	done   chan struct{} // closed when what follows is set
@@ -55,19 +55,19 @@ const (
 	Replace                    // start another; who waits for the old one goes on waiting
 )
 
-// ErrOwn is the error of waiting, from within a call, for this call, for one that waits for it, or
+// ErrSelfWait is the error of waiting, from within a call, for this call, for one that waits for it, or
 // for another one of its key: that would never end.
-var ErrOwn = errors.New("flight: a call waits for itself")
+var ErrSelfWait = errors.New("flight: a call waits for itself")
 
 // Join takes a place in the call that runs at key if admit, which is told the call's tag,
 // says so, and otherwise starts f. Who gets a call must Wait for it. The call is nil
 // after LookAgain, and with an error. admit must not call the group.
 func (g *Group[K, V]) Join(ctx context.Context, key K, admit func(c *Call[K, V], tag string) Admission,
 	f func(context.Context, *Call[K, V]) (V, error)) (*Call[K, V], error) {
-	from := g.within(ctx)
-	for c := from; c != nil; c = c.outer {
+	from := g.callOf(ctx)
+	for c := from; c != nil; c = c.parent {
 		if c.key == key {
-			return nil, ErrOwn
+			return nil, ErrSelfWait
 		}
 	}
 	g.mu.Lock()
@@ -77,16 +77,16 @@ func (g *Group[K, V]) Join(ctx context.Context, key K, admit func(c *Call[K, V],
 		switch admit(c, c.tag) {
 		case Enter:
 			if from != nil && c.waitsFor(from) {
-				return nil, ErrOwn
+				return nil, ErrSelfWait
 			}
-			c.enter(from)
+			c.addWaiter(from)
 			return c, nil
 		case LookAgain:
 			return nil, nil
 		}
 	}
-	c = &Call[K, V]{group: g, key: key, outer: from, done: make(chan struct{})}
-	c.enter(from)
+	c = &Call[K, V]{group: g, key: key, parent: from, done: make(chan struct{})}
+	c.addWaiter(from)
 	if g.calls == nil {
 		g.calls = make(map[K]*Call[K, V])
 	}
@@ -100,22 +100,22 @@ func (g *Group[K, V]) Join(ctx context.Context, key K, admit func(c *Call[K, V],
 // groupKey is where a context carries the call of a group that it belongs to.
 type groupKey[K comparable, V any] struct{ group *Group[K, V] }
 
-func (g *Group[K, V]) within(ctx context.Context) *Call[K, V] {
+func (g *Group[K, V]) callOf(ctx context.Context) *Call[K, V] {
 	c, _ := ctx.Value(groupKey[K, V]{g}).(*Call[K, V])
 	return c
 }
 
-// enter counts one who waits, from within a call or not.
-func (c *Call[K, V]) enter(from *Call[K, V]) {
+// addWaiter counts one who waits, from within a call or not.
+func (c *Call[K, V]) addWaiter(from *Call[K, V]) {
 	c.waiting++
 	if from != nil {
-		from.inner = append(from.inner, c)
+		from.children = append(from.children, c)
 	}
 }
 
 // waitsFor reports whether c is other, or something within c waits for it.
 func (c *Call[K, V]) waitsFor(other *Call[K, V]) bool {
-	return c == other || slices.ContainsFunc(c.inner, func(c *Call[K, V]) bool { return c.waitsFor(other) })
+	return c == other || slices.ContainsFunc(c.children, func(c *Call[K, V]) bool { return c.waitsFor(other) })
 }
 
 // forget keeps others from joining.
@@ -166,14 +166,14 @@ func (c *Call[K, V]) Wait(ctx context.Context) bool {
 	case <-ctx.Done():
 		ended = false
 	}
-	from := c.group.within(ctx)
+	from := c.group.callOf(ctx)
 	if ended && from == nil {
 		return true
 	}
 	c.group.mu.Lock()
 	defer c.group.mu.Unlock()
 	if from != nil {
-		from.exit(c)
+		from.removeChild(c)
 	}
 	if !ended {
 		if c.waiting--; c.waiting == 0 {
@@ -184,10 +184,10 @@ func (c *Call[K, V]) Wait(ctx context.Context) bool {
 	return ended
 }
 
-// exit ends one waiting for inner from within c.
-func (c *Call[K, V]) exit(inner *Call[K, V]) {
-	i := slices.Index(c.inner, inner)
-	c.inner = slices.Delete(c.inner, i, i+1)
+// removeChild ends one waiting for inner from within c.
+func (c *Call[K, V]) removeChild(child *Call[K, V]) {
+	i := slices.Index(c.children, child)
+	c.children = slices.Delete(c.children, i, i+1)
 }
 
 // Result returns what the function returned, or how else it ended. It is for after Wait.

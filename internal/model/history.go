@@ -50,7 +50,7 @@ func (l Load) Record(store *adaptor.AtomicKVStore) (history []porcupine.Operatio
 		}
 	}
 	if l.Rests {
-		pause = resting(pause)
+		pause = withSleeps(pause)
 	}
 	places := make([]adaptor.Place, 6)
 	for i := range places {
@@ -75,7 +75,7 @@ func (l Load) Record(store *adaptor.AtomicKVStore) (history []porcupine.Operatio
 				if r.IntN(4*len(places)) == 0 { // a fifth of what happens to a key
 					o.Kind = []Kind{GetMany, SetMany, DelMany, Keys, Clear}[r.IntN(5)]
 				}
-				o = o.Sane()
+				o = o.WithValidTTL()
 				pause(r)
 				call := time.Since(start)
 				var results []Result
@@ -99,7 +99,7 @@ func (l Load) Record(store *adaptor.AtomicKVStore) (history []porcupine.Operatio
 						ret = math.MaxInt64 / 4 // it may happen at any time
 					}
 					parts[g] = append(parts[g], porcupine.Operation{
-						ClientId: g, Input: timed{each, int64(call), int64(ret), int64(l.Slack)}, Output: got,
+						ClientId: g, Input: timedOperation{each, int64(call), int64(ret), int64(l.Slack)}, Output: got,
 						Call: int64(call), Return: int64(ret),
 					})
 				}
@@ -115,8 +115,8 @@ func (l Load) Record(store *adaptor.AtomicKVStore) (history []porcupine.Operatio
 	return history, failed, unknown
 }
 
-// resting is pause, and at times sleep: one's sleep is everybody's.
-func resting(pause func(*rand.Rand)) func(*rand.Rand) {
+// withSleeps is pause, and at times sleep: one's sleep is everybody's.
+func withSleeps(pause func(*rand.Rand)) func(*rand.Rand) {
 	var awake sync.RWMutex
 	return func(r *rand.Rand) {
 		if r.IntN(200) == 0 {
@@ -137,8 +137,8 @@ func Linearizable(history []porcupine.Operation, limit time.Duration) porcupine.
 	return porcupine.CheckOperationsTimeout(historyModel, history, limit)
 }
 
-// timed is an operation that happened at one moment in [call, ret].
-type timed struct {
+// timedOperation is an operation that happened at one moment in [call, ret].
+type timedOperation struct {
 	Operation
 	call, ret, slack int64
 }
@@ -146,17 +146,17 @@ type timed struct {
 // keyState is what is known of a key: the deadline is somewhere in [lo, hi], since a
 // write in [c, r] with a TTL may die anywhere in [c+ttl, r+ttl]. Later reads narrow it.
 type keyState struct {
-	found  bool
-	text   string
-	dies   bool
-	lo, hi int64
+	found   bool
+	text    string
+	expires bool
+	lo, hi  int64
 }
 
 var historyModel = (&porcupine.NondeterministicModel{
 	Partition: func(history []porcupine.Operation) [][]porcupine.Operation {
 		keys := map[int][]porcupine.Operation{}
 		for _, o := range history {
-			key := o.Input.(timed).Key
+			key := o.Input.(timedOperation).Key
 			keys[key] = append(keys[key], o)
 		}
 		var parts [][]porcupine.Operation
@@ -167,21 +167,21 @@ var historyModel = (&porcupine.NondeterministicModel{
 	},
 	Init: func() []any { return []any{keyState{}} },
 	Step: func(state, input, output any) []any {
-		s, in, out := state.(keyState), input.(timed), output.(Result)
+		s, in, out := state.(keyState), input.(timedOperation), output.(Result)
 		var next []any
 		if out.Unknown { // it has happened, or not
 			next = append(next, s)
 		}
-		if s.found && (!s.dies || in.call < s.hi) { // it may have been alive
+		if s.found && (!s.expires || in.call < s.hi) { // it may have been alive
 			alive := s
-			if s.dies && !out.Unknown {
+			if s.expires && !out.Unknown {
 				alive.lo = max(s.lo, in.call+1)
 			}
 			if n, possible := alive.after(in, out); possible {
 				next = append(next, n)
 			}
 		}
-		if !s.found || s.dies && in.ret >= s.lo { // it may have been gone
+		if !s.found || s.expires && in.ret >= s.lo { // it may have been gone
 			if n, possible := (keyState{}).after(in, out); possible {
 				next = append(next, n)
 			}
@@ -191,14 +191,14 @@ var historyModel = (&porcupine.NondeterministicModel{
 }).ToModel()
 
 // after is the state that o leaves, if it may have returned out.
-func (s keyState) after(o timed, out Result) (keyState, bool) {
+func (s keyState) after(o timedOperation, out Result) (keyState, bool) {
 	found, text, change, want := o.Apply(s.found, s.text)
 	s.found, s.text = found, text
 	switch {
 	case !found || change == ClearDeadline:
 		s = keyState{found: found, text: text}
 	case change == SetDeadline:
-		s.dies, s.lo, s.hi = true, o.call+int64(o.TTL)-o.slack, o.ret+int64(o.TTL)+o.slack
+		s.expires, s.lo, s.hi = true, o.call+int64(o.TTL)-o.slack, o.ret+int64(o.TTL)+o.slack
 	}
 	if out.Unknown { // what it returned, nobody knows
 		return s, true
@@ -208,18 +208,18 @@ func (s keyState) after(o timed, out Result) (keyState, bool) {
 	if out != want {
 		return s, false
 	}
-	if !found || want.Code != "" || !o.Shows() {
+	if !found || want.Code != "" || !o.ReturnsTTL() {
 		return s, left == 0
 	}
-	if s.dies != (left != 0) {
+	if s.expires != (left != 0) {
 		return s, false
 	}
-	if s.dies {
+	if s.expires {
 		lo, hi := o.call+int64(left)-o.slack, o.ret+int64(left)+o.slack
 		if left == time.Millisecond { // or anything below
 			lo = o.call + 1
 		}
 		s.lo, s.hi = max(s.lo, lo), min(s.hi, hi)
 	}
-	return s, !s.dies || s.lo <= s.hi
+	return s, !s.expires || s.lo <= s.hi
 }

@@ -60,13 +60,13 @@ func (o Operation) DoMany(ctx context.Context, s *adaptor.AtomicKVStore, places 
 	case Keys:
 		for key, failed := range s.Keys(ctx) {
 			if err = failed; err == nil {
-				list(results, places, adaptor.Place{Key: key})
+				markListed(results, places, adaptor.Place{Key: key})
 			}
 		}
 	case Tree:
 		for place, failed := range s.Tree(ctx) {
 			if err = failed; err == nil {
-				list(results, places, place)
+				markListed(results, places, place)
 			}
 		}
 	case Clear:
@@ -86,8 +86,8 @@ func (o Operation) DoMany(ctx context.Context, s *adaptor.AtomicKVStore, places 
 	return results
 }
 
-// list notes that place was listed. What may not be makes a result that no Operation has.
-func list(results []Result, places []adaptor.Place, place adaptor.Place) {
+// markListed notes that place was listed. What may not be makes a result that no Operation has.
+func markListed(results []Result, places []adaptor.Place, place adaptor.Place) {
 	i := slices.IndexFunc(places, func(p adaptor.Place) bool { return p.Key == place.Key && slices.Equal(p.Path, place.Path) })
 	switch {
 	case i < 0:

@@ -135,8 +135,8 @@ func (o Operation) Apply(found bool, text string) (bool, string, Change, Result)
 	panic("no such operation")
 }
 
-// Shows reports whether o returns the time that is left, where the key is found.
-func (o Operation) Shows() bool { return o.Kind == TTL || o.Kind == IncrTTL }
+// ReturnsTTL reports whether o returns the time that is left, where the key is found.
+func (o Operation) ReturnsTTL() bool { return o.Kind == TTL || o.Kind == IncrTTL }
 
 func (o Operation) options() []adaptor.Option {
 	switch {
@@ -193,8 +193,8 @@ func (o Operation) Do(ctx context.Context, s *adaptor.AtomicKVStore, key string)
 	return r
 }
 
-// Sane gives o a ttl that its kind takes.
-func (o Operation) Sane() Operation {
+// WithValidTTL gives o a ttl that its kind takes.
+func (o Operation) WithValidTTL() Operation {
 	switch o.Kind {
 	case Expire:
 		o.TTL = max(o.TTL, time.Millisecond)
