@@ -8,15 +8,15 @@ import (
 	"github.com/zelt-go/kv/adaptor/driver"
 )
 
-// ErrFull is what errors.Is finds in the error of a write that was refused because
-// the store would have grown beyond [Config.MaxBytes]. The write has surely not been
-// applied, and nothing was dropped to make room for it.
+// ErrFull is the cause of an error that a write returns if the store would grow beyond
+// [Config.MaxBytes]; test for it with [errors.Is]. The write was not applied, and no other entry
+// was removed in its favor.
 var ErrFull = errors.New("memory: the store is full")
 
-// A budget counts the memory that is held, and refuses more than the most. All parts of
-// a store that grow ask it first.
+// A budget counts the memory of the store, in bytes, and enforces Config.MaxBytes. Every part that
+// grows reserves memory in the budget before it allocates.
 type budget struct {
-	limit   int64 // 0: unbounded
+	limit   int64 // 0 means no limit
 	used    atomic.Int64
 	errFull error // ErrFull, with a text for users
 }
@@ -30,7 +30,8 @@ func (b *budget) init(limit int64) {
 	b.errFull = driver.Reason(ErrFull, text)
 }
 
-// reserve counts n bytes more, and reports false if that is too much.
+// reserve reserves n bytes. It returns false, and reserves nothing, if the limit does not allow
+// that.
 func (b *budget) reserve(n int) bool {
 	if b.limit == 0 {
 		b.used.Add(int64(n))

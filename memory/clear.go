@@ -8,10 +8,10 @@ import (
 
 var _ driver.Clearer = (*store)(nil)
 
-// clearBuckets is of a step with the lock, in which the records are looked at.
+// clearBuckets is the number of buckets that Clear examines in one step under the lock.
 const clearBuckets = 8
 
-// Clear implements [driver.Clearer]. It goes through the shards as Keys does.
+// Clear implements [driver.Clearer]. It visits the shards in the same way as Keys.
 func (s *store) Clear(ctx context.Context, below bool) error {
 	began := false
 	for i := range s.kv.shards {
@@ -33,7 +33,7 @@ func (s *store) Clear(ctx context.Context, below bool) error {
 			sh.compact(2, minGarbage)
 			sh.mu.Unlock()
 		}
-		for more := true; more; { // and give the memory back
+		for more := true; more; { // give the memory back
 			sh.mu.Lock()
 			more = sh.compact(8, 0)
 			sh.mu.Unlock()

@@ -8,20 +8,19 @@ import (
 	"time"
 )
 
-// collector is the goroutine that sweeps, and what tells it to end.
+// collector holds the state of the goroutine that sweeps, and the channels that stop it.
 type collector struct {
 	mu   sync.Mutex
-	stop chan struct{} // closed to end the goroutine; nil when none is to run
+	stop chan struct{} // closed to stop the goroutine; nil if no goroutine should run
 	done chan struct{} // closed when the last goroutine has ended; nil before the first
 
 	sweeps    atomic.Uint64
 	lastSweep atomic.Int64
 }
 
-// Start starts the collector, which sweeps every GCInterval until [MemoryKV.Stop].
-// It does not wait and keeps nothing of its context, which may end right after.
-// Starting twice starts once; starting again after Stop works. It fails only on a
-// MemoryKV that New did not make.
+// Start starts the collector, which sweeps every GCInterval until [MemoryKV.Stop]. Start does not
+// wait, and it does not use its context. A second Start does nothing; a Start after Stop starts the
+// collector again. Start returns an error only if m was not made by [New].
 func (m *MemoryKV) Start(context.Context) error {
 	if m == nil || m.adaptor == nil {
 		return errNotMade
@@ -38,9 +37,10 @@ func (m *MemoryKV) Start(context.Context) error {
 	return nil
 }
 
-// Stop ends the collector and waits until it has ended, or until ctx is done, whose
-// error it then returns; the collector ends all the same. Stores serve on, and free
-// expired entries by writes only. Stopping twice, or without Start, is fine.
+// Stop stops the collector and waits until it has ended. If ctx is done first, Stop returns
+// ctx.Err(), and the collector still ends after its current step. The stores keep working, but then
+// only writes remove expired entries. A second Stop, or a Stop without Start, does nothing and
+// returns nil.
 func (m *MemoryKV) Stop(ctx context.Context) error {
 	if m == nil {
 		return nil
@@ -69,8 +69,8 @@ func (m *MemoryKV) Stop(ctx context.Context) error {
 	}
 }
 
-// collect sweeps until stop is closed. A Start that follows a Stop which did not
-// wait to the end has the new goroutine wait for the previous one.
+// collect sweeps until stop is closed. It first waits for the previous goroutine, which may still
+// run if a Stop returned before its end.
 func (m *MemoryKV) collect(previous <-chan struct{}, stop <-chan struct{}, done chan<- struct{}) {
 	defer close(done)
 	if previous != nil {
@@ -88,8 +88,8 @@ func (m *MemoryKV) collect(previous <-chan struct{}, stop <-chan struct{}, done 
 	}
 }
 
-// sweep removes all entries that are expired when it begins, or fewer if stop is
-// closed meanwhile, and gives their memory back.
+// sweep removes the entries that have expired when it begins, and gives their memory back. It
+// returns early if stop is closed.
 func (m *MemoryKV) sweep(stop <-chan struct{}) {
 	start := time.Now()
 	c := m.clock()

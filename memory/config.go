@@ -6,31 +6,34 @@ import (
 	"time"
 )
 
-// Config configures a MemoryKV. The zero value works.
+// Config configures a MemoryKV. The zero value works: a sweep every minute, no limits, no log.
 type Config struct {
 	// GCInterval is the time between two sweeps of the collector, for example
 	// 60 * time.Second. Zero means one minute. New returns an error if the interval is
 	// negative or shorter than one millisecond.
 	GCInterval time.Duration
 
-	// MaxBytes bounds the memory that the store holds, in bytes: all that [Stats].Bytes
-	// counts. A write that would take more, when nothing in the store has expired, is
-	// ErrStoreOperationFailed around [ErrFull]; nothing is evicted. Writes that
-	// need no more memory, and deletes, go on. Zero means unbounded; less than 64 KiB is
-	// an error of New, as is a negative bound.
+	// MaxBytes limits the memory of the entries and their index, in bytes, as reported by
+	// [Stats].Bytes. A write that needs more memory first reclaims expired entries and garbage. If
+	// that is not enough, the write returns [adaptor.ErrStoreOperationFailed], wrapping [ErrFull].
+	// Nothing is evicted. Deletes, and writes that need no more memory, still succeed.
+	//
+	// Zero means no limit. New returns an error if MaxBytes is negative, or between 1 and 65,535.
 	MaxBytes int64
 
-	// MaxValueBytes bounds the length of a value's JSON text, integers excepted. A longer
-	// one is ErrInvalidValue. Zero means no bound but that of an entry, 1 GiB; a negative one is
-	// an error of New.
+	// MaxValueBytes limits the length of a value's JSON text, in bytes. Integers are exempt. A
+	// write of a longer text returns [adaptor.ErrInvalidValue]. Zero means that only the limit of 1
+	// GiB for namespace, key and value together applies. New returns an error if MaxValueBytes is
+	// negative.
 	MaxValueBytes int
 
-	// Logger gets one line at level Debug for each sweep that removed something.
-	// Nil means none.
+	// Logger receives one line at level Debug for each sweep that removed entries. Nil means no
+	// log.
 	Logger *slog.Logger
 }
 
-// minMaxBytes leaves room for something: what a MemoryKV is without entries is not counted.
+// minMaxBytes is the smallest limit, in bytes, that leaves room for entries. The memory of an empty
+// MemoryKV is not counted.
 const minMaxBytes = 64 << 10
 
 func (c Config) withDefaults() (Config, error) {
@@ -38,7 +41,7 @@ func (c Config) withDefaults() (Config, error) {
 	case c.GCInterval < 0:
 		return c, fmt.Errorf("memory: Config.GCInterval must not be negative, got %v (zero means one minute)", c.GCInterval)
 	case c.GCInterval > 0 && c.GCInterval < time.Millisecond:
-		// A bare 60 is 60 ns: the collector would sweep all the time.
+		// A bare 60 is 60 ns, and the collector would sweep without a pause.
 		return c, fmt.Errorf("memory: Config.GCInterval must be at least 1ms, got %v: a duration needs a unit, such as 60 * time.Second", c.GCInterval)
 	case c.MaxBytes < 0 || c.MaxBytes > 0 && c.MaxBytes < minMaxBytes:
 		return c, fmt.Errorf("memory: Config.MaxBytes must be at least %d, got %d (zero means unbounded)", minMaxBytes, c.MaxBytes)

@@ -5,8 +5,8 @@ import (
 	"unsafe"
 )
 
-// A stripedCounter counts reads, in several places, so that processors do not pass a counter's cache
-// line among each other.
+// A stripedCounter counts reads. It has several stripes, each in its own cache line, so that
+// processors seldom write to the same line.
 type stripedCounter [stripes]struct {
 	hits, misses atomic.Uint64
 	_            [cacheLine - 16]byte
@@ -14,16 +14,16 @@ type stripedCounter [stripes]struct {
 
 const stripes = 32
 
-// stripe is a goroutine's place: its stack is its own, so the address of a local variable tells
-// goroutines apart.
-func stripe() uintptr {
+// stripeIndex returns the stripe of the calling goroutine. It is derived from the address of a
+// local variable, because each goroutine has its own stack.
+func stripeIndex() uintptr {
 	var local byte
 	return uintptr(unsafe.Pointer(&local)) >> 12 % stripes
 }
 
-// count counts a read that found something, or that did not.
+// count counts a read as a hit or as a miss.
 func (c *stripedCounter) count(found bool) {
-	if c := &c[stripe()]; found {
+	if c := &c[stripeIndex()]; found {
 		c.hits.Add(1)
 	} else {
 		c.misses.Add(1)

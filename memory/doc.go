@@ -3,17 +3,18 @@
 //	kv, err := memory.New(memory.Config{})
 //	store, err := kv.Namespace("cache")
 //
-// It holds the whole contract of package adaptor, the atomic operations included, and
-// evicts nothing: what was stored stays until it expires or is deleted. An entry is
-// absent from its deadline on, to the nanosecond, by Go's monotonic clock: steps of the
-// wall clock change nothing. [Config].MaxBytes bounds the memory; a write beyond it is
-// refused around [ErrFull].
+// A [MemoryKV] implements the whole contract of package adaptor, including the atomic operations. It
+// evicts nothing: an entry stays until it expires or is deleted. An entry is absent from its
+// deadline on, exact to the nanosecond. Deadlines use Go's monotonic clock, so steps of the wall
+// clock have no effect. [Config].MaxBytes limits the memory. A write beyond the limit returns an
+// error that wraps [ErrFull].
 //
-// # The engine, on one page
+// # The engine
 //
-// A key's hash, seeded anew for each MemoryKV, chooses one of 64 shards (fewer for a MaxBytes
-// of less than 64 MiB). Each has a lock for writers and three parts, in which entries are bytes and
-// numbers: Go's collector has one pointer to follow per 32 KiB of them, or per large value.
+// The hash of a key chooses one of 64 shards. There are fewer shards if MaxBytes is less than
+// 64 MiB. Each MemoryKV has its own random seed for the hashes. A shard has a lock for writers and
+// three parts: an index, a log and a wheel. All parts store entries as bytes and numbers. Go's
+// garbage collector therefore follows only one pointer per 32 KiB of entries, or per large value.
 //
 //	 hash of a key        index (view.go, index.go)     log (log.go)
 //	┌───────┬──────┐     ┌────────┬─────────────┐     ┌─────────────────────── segment 1 ─┐
@@ -27,43 +28,52 @@
 //	                     │ ms │ ms │ 67 ms… ├───────────▶│ record ├───────▶│ record │
 //	                     └──────────────────┘            └────────┘        └────────┘
 //
-// A record (record.go) is an entry as bytes: a header of 24, the physical key with its
-// namespace, the value. A value that is the text of an int64 is kept as one, so that
-// counters count without parsing. A record is found by its hash, and its whole key decides.
+// A record (record.go) stores one entry as bytes: a header of 24 bytes, the physical key with its
+// namespace, and the value. A value that is the text of an int64 is stored as an int64, so counters
+// need no parsing. The index finds a record by its hash. A comparison of the whole key then decides.
 //
-// The index is buckets of a cache line, of 7 slots each, and a byte of the hash for each slot that
-// tells most others away at one look.
+// The index consists of buckets. A bucket is one cache line with 7 slots, and has a tag for each
+// slot: one byte of the hash. The tags exclude most other entries without a look at their records.
 //
-// The log appends records to segments of at most 32 KiB. Space that is not used any more is
-// garbage, and a segment is cleaned, its live records put into another one, before the log grows while
-// a twelfth of it is garbage, when removals leave more than half of it, and after a sweep. A
-// record of more than 4 KiB has a segment to itself, and never moves.
+// The log appends records to segments of at most 32 KiB. The space of removed records is garbage.
+// To clean a segment, the log copies the live records to another segment. It cleans in three cases:
 //
-// Reads take no lock. They look at a view of the shard (view.go), in which all words that may change
-// are atomic ones, and the memory of a cleaned segment is not used again: it is garbage to Go's
-// collector, which frees it when the last reader is gone. Keys never change. A text
-// that is written again and again is written in place, and read with the lock; one that is read
-// twice in between is sealed, and is replaced from then on. So what many read, nobody waits
-// for, and what many write leaves no garbage. A reader who meets what has expired, or is just being
-// moved, looks again with the lock.
+//   - before it grows, if a twelfth of the log is garbage
+//   - after a removal, if more than half of the log is garbage
+//   - after a sweep
 //
-// Keys and Clear (scan.go) go through each shard by hash, which resizing does not change: a bounded
-// range at a time, with the lock for as long as it takes to note where its records are.
+// A record of more than 4 KiB has its own segment and never moves.
 //
-// The wheel is a timing wheel of eight levels, from a millisecond to 146 years: what expires
-// is found by its deadline, and not by looking at what doesn't. The collector takes 64
-// entries at a time and lets go of lock and processor in between; each write removes
-// a few too, so a MemoryKV that was never started frees as well.
+// Reads take no lock. They use a view of the shard (view.go), in which every word that may change is
+// accessed atomically. The memory of a cleaned segment is never used again. Go's garbage collector
+// frees it after the last reader has finished. Keys never change.
 //
-// The clock is read only where a deadline matters, by a reader after the deadline and by a writer
-// with the lock, so that no entry comes back that another operation has found expired.
+// A text that is often written is overwritten in place, and read under the lock. A text that is read
+// twice between two writes is sealed: from then on, a write replaces the record. Texts that are often
+// read therefore need no lock, and texts that are often written leave no garbage. A reader that
+// finds an expired record, or a record that is being moved, looks again under the lock.
 //
-// The bound (bound.go) counts segments and indexes before they are allocated, which is why
-// Stats().Bytes never exceeds MaxBytes. What an empty MemoryKV takes, some 170 KB, is
-// not counted; nor is a segment that was cleaned, until Go's collector has freed it, nor some 1 % of
-// the most that was ever held, in lists that shrink only when a shard is empty.
+// Keys and Clear (scan.go, clear.go) visit the hashes of each shard in ranges. A resize of the index
+// does not change hashes. Keys holds the lock only while it collects pointers to the records of a
+// range.
 //
-// What waits longest for a lock is a write to a shard whose index is copied, when it grows or when the
-// segments have been renewed: that takes about 0.1 ms at 1M entries in all shards, and 2 ms
-// at 10M. Reads go on.
+// The wheel is a timing wheel with eight levels, from a millisecond to 146 years. It finds expired
+// entries by their deadlines, without a look at the others. The collector removes at most 64 entries
+// at a time, and then releases the lock and the processor. Each write also removes a few expired
+// entries. A MemoryKV that was never started therefore frees memory as well.
+//
+// An operation reads the clock only if a deadline matters. A reader reads the clock after it has
+// loaded the deadline, and a writer reads it under the lock. An entry that one operation has found
+// expired is therefore absent for every later operation.
+//
+// The budget (budget.go) counts segments and indexes before they are allocated, so Stats().Bytes
+// never exceeds MaxBytes. Three things are not counted:
+//
+//   - the memory of an empty MemoryKV, about 170 KB
+//   - a cleaned segment, until Go's garbage collector has freed it
+//   - lists that shrink only when a shard is empty: about 1 % of the largest memory so far
+//
+// The longest wait for a lock is the wait for a shard whose index is copied. The index is copied when
+// it grows, and when segment numbers are recycled. That takes about 0.1 ms at 1M entries in all
+// shards, and 2 ms at 10M. Reads continue in the meantime.
 package memory

@@ -45,7 +45,7 @@ func verify(t testing.TB, m *MemoryKV) {
 				}
 				slots[r] = true
 				require.False(t, s.log.at(r).isDead())
-				require.Equal(t, m.slotHash(s.log.at(r)), hash)
+				require.Equal(t, m.recordHash(s.log.at(r)), hash)
 			}
 		}
 		require.Len(t, slots, s.index.count)
@@ -464,7 +464,7 @@ func TestReplaceWhatHasMoved(t *testing.T) {
 	shard := &s.kv.shards[0]
 	log := &shard.log
 	segmentOf := func(key string) uint32 {
-		_, p := shard.find(slotHash(s.hash(key)), &s.namespace, key)
+		_, p := shard.find(indexHash(s.hash(key)), &s.namespace, key)
 		return p.ref().segment()
 	}
 	fill := func(name string, text []byte) (n int) {

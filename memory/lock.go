@@ -6,19 +6,19 @@ import (
 	"sync/atomic"
 )
 
-// A lock is a mutex for whoever holds it for a moment only. A goroutine that meets another one
-// does not go to sleep, as it would with sync.Mutex, but yields: woken by an Unlock, it would
-// stand in the queue of the processor that goes on with the waker, for up to a time slice of
-// 10 ms, while a yielding goroutine on the other processor (Go's sweeper, our collector)
-// keeps that one from looking for work elsewhere.
+// A lock is a mutex for short critical sections. Unlike sync.Mutex, it does not put a waiting
+// goroutine to sleep: the goroutine yields. After a sleep, Unlock would put the goroutine into the
+// run queue of the unlocking goroutine's processor, behind that goroutine. There it could wait for
+// a time slice of up to 10 ms. The other processor does not take it over as long as a yielding
+// goroutine (Go's sweeper, our collector) keeps that processor from looking for work.
 type lock struct {
 	locked atomic.Uint32
-	gate   sync.Mutex // of those who have waited for long: only one of them goes on yielding
+	gate   sync.Mutex // held by the one goroutine that still yields, among those that have waited for long
 }
 
 const (
-	spins  = 100    // tries without a yield: longer than the lock is held, mostly
-	yields = 10_000 // tries with one, before the gate: the holder must have lost its processor
+	spins  = 100    // attempts without a yield; usually longer than the lock is held
+	yields = 10_000 // attempts with a yield, before the gate: the holder must have lost its processor
 )
 
 func (l *lock) Lock() {
@@ -27,7 +27,7 @@ func (l *lock) Lock() {
 	}
 }
 
-// TryLock reports whether it took the lock.
+// TryLock locks l if it is free, and reports whether it did.
 func (l *lock) TryLock() bool { return l.locked.CompareAndSwap(0, 1) }
 
 func (l *lock) Unlock() { l.locked.Store(0) }

@@ -6,21 +6,21 @@ import (
 	"unsafe"
 )
 
-// A segment is a piece of memory without pointers that holds records, one behind the
-// other; or a single record, of more than maxSmall bytes when it was new. Where the memory is, its
-// view says: one pointer is enough for Go's collector to follow.
+// A segment holds records, one after the other, in memory without pointers. A single segment holds
+// one record, which was longer than maxSmall when it was written. The view of the shard has a
+// pointer to the memory of each segment: Go's collector has to follow that pointer only.
 type segment struct {
-	length   int    // in bytes; 0: there is no segment of this number
-	end      uint16 // where the next record goes
-	live     uint16 // bytes of the records before end that are not buried
+	length   int    // in bytes; 0 means that no segment has this number
+	end      uint16 // offset of the next record
+	live     uint16 // bytes of the live records before end
 	single   bool
-	reserved int // what the bound gets back for it
+	reserved int // bytes that the segment has reserved in the budget
 }
 
 func (s *segment) room() int    { return s.length - int(s.end) }
 func (s *segment) garbage() int { return int(s.end - s.live) }
 
-// buffer is memory for records, of so many bytes, a multiple of unit.
+// buffer is the memory of a segment. Its length in bytes is a multiple of wordSize.
 type buffer []uint64
 
 func newBuffer(bytes int) buffer { return slices.Grow(buffer(nil), bytes/wordSize)[:bytes/wordSize] }
@@ -28,8 +28,8 @@ func newBuffer(bytes int) buffer { return slices.Grow(buffer(nil), bytes/wordSiz
 func (m buffer) firstRecord() *record { return (*record)(unsafe.Pointer(unsafe.SliceData(m))) }
 func (m buffer) allocated() int       { return cap(m) * wordSize }
 
-// ref is the place of a record: the number of its segment, and the offset in it in
-// units. 0 is no record. The top bit stays 0, to tell a ref from a bucket of the wheel.
+// A ref refers to a record: the number of its segment, and its offset in the segment, in words. 0
+// refers to no record. The top bit is 0, which tells a ref from a bucket of the wheel.
 type ref uint32
 
 const (
@@ -39,45 +39,45 @@ const (
 
 	minSegment = 512
 	maxSegment = wordSize << offsetBits // 32 KiB
-	maxSmall   = maxSegment / 8         // the longest record that shares a segment
+	maxSmall   = maxSegment / 8         // the longest record that shares a segment with others
 
-	// segmentCost is what a segment takes beside its data: a place in lists that may
-	// have grown longer than they need to be.
+	// segmentCost is what a segment takes in addition to its memory: its share of the log's lists,
+	// which may be longer than necessary.
 	segmentCost = 96
 )
 
 func refTo(number uint32, offset int) ref { return ref(number<<offsetBits | uint32(offset/wordSize)) }
 func (r ref) segment() uint32             { return uint32(r >> offsetBits) }
 
-// A log holds the records of a shard. Small ones are appended to the current segment.
-// The space of buried ones is garbage until their segment is cleaned: its live records are
-// copied elsewhere, and it is left to Go's collector, for there may be readers in it.
+// A log holds the records of a shard. Small records are appended to the current segment. The space
+// of dead records is garbage until the log cleans their segment: it copies the live records to
+// another segment. Go's collector frees the old memory, because readers may still use it.
 type log struct {
-	segments       []segment // by number; there is no number 0
+	segments       []segment // by number; the number 0 is never used
 	view           *atomic.Pointer[view]
 	budget         *budget
-	freeNumbers    []uint32 // numbers without a segment
-	retiredNumbers []uint32 // numbers whose segment is closed, and which readers of this view may still hold
+	freeNumbers    []uint32 // numbers that have no segment
+	retiredNumbers []uint32 // numbers of removed segments, which readers of the current view may still use
 	shared         []uint32 // numbers of the segments that are not single
-	current        uint32   // the segment that is appended to; 0: none
+	current        uint32   // the segment that records are appended to; 0 means none
 	sharedBytes    int      // bytes of the segments that are not single
-	garbage        int      // bytes of buried records in them
+	garbage        int      // bytes of the dead records in those segments
 
-	// onMove is told of each record that cleaning has put elsewhere.
+	// onMove is called for each record after cleaning has moved it.
 	onMove func(r *record, from, to ref)
 }
 
 func (l *log) first(number uint32) *record { return l.view.Load().segments[number].Load() }
 func (l *log) at(r ref) *record            { return l.first(r.segment()).atOffset(r) }
 
-// numbersExhausted reports whether the last number must be left to rewrite.
+// numbersExhausted reports whether only rewrite may still add a segment, with the last free number.
 func (l *log) numbersExhausted() bool {
 	return len(l.freeNumbers)+len(l.retiredNumbers) == 0 && len(l.segments) >= maxSegments-1 ||
 		len(l.freeNumbers)+len(l.retiredNumbers) == 1 && len(l.segments) == maxSegments
 }
 
-// addSegment adds a segment that the bound has counted. It returns 0 if there is no number for it, which
-// does not happen if the log is not crowded.
+// addSegment adds a segment whose memory is reserved in the budget. It returns 0 if no number is
+// free. That cannot happen unless numbersExhausted.
 func (l *log) addSegment(m buffer, s segment) (number uint32) {
 	s.length = len(m) * wordSize
 	if len(l.freeNumbers) == 0 && (len(l.retiredNumbers) > len(l.segments)/2 || len(l.retiredNumbers) > 0 && len(l.segments) == maxSegments) {
@@ -117,14 +117,14 @@ func copySegments(list []atomic.Pointer[record], n int) []atomic.Pointer[record]
 	return longer
 }
 
-// recycleNumbers begins a view in which retired numbers can be used again: see view.
+// recycleNumbers starts a view in which retired numbers may be used again. See view for the reason.
 func (l *log) recycleNumbers() {
 	v := l.view.Load()
 	l.view.Store(&view{buckets: slices.Clone(v.buckets), segments: copySegments(v.segments, len(v.segments))})
 	l.freeNumbers, l.retiredNumbers = append(l.freeNumbers, l.retiredNumbers...), nil
 }
 
-// removeSegment gives a segment back.
+// removeSegment removes a segment and releases its memory in the budget.
 func (l *log) removeSegment(number uint32) {
 	s := &l.segments[number]
 	if !s.single {
@@ -141,13 +141,14 @@ func (l *log) removeSegment(number uint32) {
 	if number == l.current {
 		l.current = 0
 	}
-	if len(l.retiredNumbers)+len(l.freeNumbers) == len(l.segments)-1 { // lists don't give memory back by themselves
+	if len(l.retiredNumbers)+len(l.freeNumbers) == len(l.segments)-1 { // all segments are removed: drop the lists, which would not shrink by themselves
 		l.view.Store(&view{buckets: slices.Clone(l.view.Load().buckets)})
 		l.segments, l.freeNumbers, l.retiredNumbers, l.shared = nil, nil, nil, nil
 	}
 }
 
-// setCurrent makes a segment the current one.
+// setCurrent makes a segment the current one. It removes the previous one if that has no live
+// record.
 func (l *log) setCurrent(number uint32) {
 	before := l.current
 	l.current = number
@@ -156,8 +157,8 @@ func (l *log) setCurrent(number uint32) {
 	}
 }
 
-// allocate makes room for a record of size bytes, at most maxSmall, and returns its
-// place, or 0 if the bound allows no more. Records may move either way.
+// allocate allocates space for a record of size bytes, at most maxSmall. It returns 0 if the budget
+// is exhausted. Records may move in both cases.
 func (l *log) allocate(size int) ref {
 	if !l.fits(size) && !l.findSpace(size) {
 		return 0
@@ -169,7 +170,7 @@ func (l *log) fits(size int) bool {
 	return l.current != 0 && l.segments[l.current].room() >= size
 }
 
-// allocateFitting is append where size fits.
+// allocateFitting allocates space in the current segment. The caller has checked that size fits.
 func (l *log) allocateFitting(size int) ref {
 	s := &l.segments[l.current]
 	at := refTo(l.current, int(s.end))
@@ -178,12 +179,13 @@ func (l *log) allocateFitting(size int) ref {
 	return at
 }
 
-// minGarbage is how much garbage a small log may have: with less, the same few records would be copied
-// again and again.
+// minGarbage is the amount of garbage, in bytes, that is not worth cleaning. With a lower limit, a
+// small log would copy the same few records again and again.
 const minGarbage = 8 << 10
 
-// findSpace has a current segment that size fits into: one that was cleaned, once a
-// twelfth of the log is garbage; a new one; or, at the bound, any that has the room.
+// findSpace makes a segment with room for size bytes the current one. As long as a twelfth of the
+// log is garbage, it cleans segments. If that gives no room, it adds a segment. If the budget is
+// exhausted, it rewrites the segment with the most room and garbage, if that is enough.
 func (l *log) findSpace(size int) bool {
 	for l.garbage > max(l.sharedBytes/12, minGarbage) && l.clean(l.victim()) {
 		if l.fits(size) {
@@ -203,8 +205,8 @@ func (l *log) findSpace(size int) bool {
 	return most >= size && l.rewrite(roomiest, 0)
 }
 
-// addShared opens a segment, the larger the more the log holds, and makes it current. At the
-// bound, it is as large as can be had.
+// addShared adds a segment and makes it the current one. The segment is larger if the log holds
+// more. If the budget is nearly exhausted, the segment is as large as the budget allows.
 func (l *log) addShared(size int) bool {
 	length := minSegment
 	for length < size || length < maxSegment && length < l.sharedBytes/4 {
@@ -224,8 +226,8 @@ func (l *log) addShared(size int) bool {
 	return true
 }
 
-// addSingle opens a segment for a large record, which the bound has counted, and returns
-// its place, or 0 if that can't be.
+// addSingle adds a segment for one large record, whose memory is reserved in the budget. It returns
+// 0 if the budget or the segment numbers are exhausted.
 func (l *log) addSingle(m buffer) ref {
 	if l.numbersExhausted() || !l.budget.reserve(segmentCost) {
 		return 0
@@ -233,7 +235,7 @@ func (l *log) addSingle(m buffer) ref {
 	return refTo(l.addSegment(m, segment{single: true, reserved: m.allocated() + segmentCost}), 0)
 }
 
-// markDead makes the record at r garbage.
+// markDead makes the record at the given ref garbage.
 func (l *log) markDead(at ref) {
 	number := at.segment()
 	s := &l.segments[number]
@@ -247,7 +249,7 @@ func (l *log) markDead(at ref) {
 	}
 }
 
-// addGarbage counts a record that is buried, or was moved.
+// addGarbage counts the space of a dead or moved record of s as garbage.
 func (l *log) addGarbage(s *segment, r *record) {
 	r.prev = dead
 	size := r.size()
@@ -255,12 +257,13 @@ func (l *log) addGarbage(s *segment, r *record) {
 	l.garbage += size
 }
 
-// maxEmptySegment is how long a current segment without a record may be to be kept, in a log that
-// holds little else: one that holds a lock now and then is not to be allocated each time.
+// maxEmptySegment is the longest current segment, in bytes, that a nearly empty log keeps although
+// it has no live record. A store that holds one lock from time to time would otherwise allocate a
+// segment for each lock.
 const maxEmptySegment = 4 << 10
 
-// replaceSingle puts a record that the bound has not counted into the place of a single one, if
-// it takes no more memory. It is for the bound, which has no room for both.
+// replaceSingle replaces the record of a single segment by one that takes no more memory. The new
+// record has no reservation in the budget: this is for a budget without room for both records.
 func (l *log) replaceSingle(at ref, m buffer) bool {
 	s := &l.segments[at.segment()]
 	saved := s.reserved - m.allocated() - segmentCost
@@ -275,7 +278,7 @@ func (l *log) replaceSingle(at ref, m buffer) bool {
 	return true
 }
 
-// victim is the segment with most garbage.
+// victim returns the number of the segment with the most garbage, which is cleaned next.
 func (l *log) victim() (number uint32) {
 	most := 0
 	for _, n := range l.shared {
@@ -286,8 +289,8 @@ func (l *log) victim() (number uint32) {
 	return number
 }
 
-// clean moves the live records of a segment into the current one, as long as they fit, the
-// others as rewrite does, and closes it. It reports whether it could.
+// clean moves the live records of a segment into the current one and removes the segment. If the
+// records do not fit, clean rewrites the segment. It reports whether it succeeded.
 func (l *log) clean(number uint32) bool {
 	s, first := &l.segments[number], l.first(number)
 	for offset, size := 0, 0; offset < int(s.end); offset += size {
@@ -304,8 +307,9 @@ func (l *log) clean(number uint32) bool {
 	return true
 }
 
-// rewrite moves the live records of a segment, but one, into a new segment that is as long, and is
-// counted in its stead. That becomes the current one.
+// rewrite moves the live records of a segment, without the record at except, into a new segment of
+// the same length. The new segment takes over the old one's reservation and becomes the current
+// one.
 func (l *log) rewrite(number uint32, except ref) bool {
 	first := l.first(number)
 	replacement := l.addSegment(newBuffer(l.segments[number].length), segment{})
@@ -327,7 +331,7 @@ func (l *log) rewrite(number uint32, except ref) bool {
 	return true
 }
 
-// move copies a record of s into the current segment, where it fits.
+// move copies a record of s into the current segment, where it must fit.
 func (l *log) move(s *segment, r *record, from ref) {
 	size := r.size()
 	to := l.allocateFitting(size)
@@ -336,8 +340,8 @@ func (l *log) move(s *segment, r *record, from ref) {
 	l.addGarbage(s, r)
 }
 
-// allocateReplacing is append at the bound, for a record that is to replace the one at old: their
-// segment is written anew without that one, if there is room in it then.
+// allocateReplacing allocates space for a record that replaces the one at old, if the budget is
+// exhausted. It rewrites the segment without the old record, if that leaves enough room.
 func (l *log) allocateReplacing(old ref, size int) ref {
 	s := &l.segments[old.segment()]
 	if s.single || s.room()+s.garbage()+l.at(old).size() < size || !l.rewrite(old.segment(), old) {

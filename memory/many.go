@@ -9,7 +9,7 @@ import (
 
 var _ driver.Batch = (*store)(nil)
 
-// GetMany implements [driver.Batch]. Most reads take no lock, so there is nothing to share.
+// GetMany implements [driver.Batch]. Most reads take no lock, so it calls Get for each key.
 func (s *store) GetMany(ctx context.Context, keys []string) []driver.Got {
 	got := make([]driver.Got, len(keys))
 	var err error
@@ -37,7 +37,8 @@ func (s *store) SetMany(ctx context.Context, keys []string, values [][]byte, ttl
 				return nil
 			}
 		}
-		// A large record is written before the lock, and room is made without it.
+		// A large record is written before the lock is taken. Reclaiming memory needs the lock to
+		// be free.
 		w.shard.mu.Unlock()
 		err := s.Set(ctx, w.key, values[i], ttl)
 		w.shard.mu.Lock()
@@ -56,12 +57,12 @@ func (s *store) DelMany(ctx context.Context, keys []string) []error {
 	})
 }
 
-// batchLimit is how many writes of a batch a shard is locked for, at most, so that no one else waits
-// for long.
+// batchLimit is the largest number of keys that a batch writes before it unlocks a shard, so that
+// other writers do not wait for long.
 const batchLimit = 32
 
-// writeMany calls f for each key, in their order in each shard, with the lock of the shard and one
-// clock for as long as that is held. It returns the errors, or nil if there is none.
+// writeMany calls f for each key, shard by shard, under the lock of the shard. Keys of one shard
+// keep their order. writeMany returns an error for each key, or nil if no key has an error.
 func (s *store) writeMany(ctx context.Context, keys []string, f func(w *writeOp, i int) error) []error {
 	var errs []error
 	fail := func(i int, err error) {
@@ -86,7 +87,7 @@ func (s *store) writeMany(ctx context.Context, keys []string, f func(w *writeOp,
 			w.shard.mu.Lock()
 			w.clock = s.kv.clock()
 			for _, i := range some {
-				w.key, w.hash = keys[i], slotHash(hashes[i])
+				w.key, w.hash = keys[i], indexHash(hashes[i])
 				if err := f(&w, i); err != nil {
 					fail(i, err)
 				}
@@ -99,7 +100,7 @@ func (s *store) writeMany(ctx context.Context, keys []string, f func(w *writeOp,
 	return errs
 }
 
-// byShard is the indexes of the keys of each shard, in their order. It fills in the keys' hashes.
+// byShard returns, for each shard, the indexes of its keys in their order. It also sets hashes.
 func (s *store) byShard(keys []string, hashes []uint64) [][]int {
 	shards := make([][]int, len(s.kv.shards))
 	counts := make([]int, len(shards))

@@ -11,13 +11,15 @@ import (
 	"github.com/zelt-go/kv/adaptor/driver"
 )
 
-// MemoryKV is an [adaptor.AtomicKVAdaptor] in memory. It is made by [New], and may
-// be used by many goroutines at once.
+// MemoryKV is an [adaptor.AtomicKVAdaptor] that stores its entries in memory. [New] makes one. All
+// methods may be called concurrently from several goroutines.
 type MemoryKV struct {
-	shards     []shard      // a power of two of them
-	keys       maphash.Seed // of the hashes of keys, and of namespaces: two, or a key that
-	names      maphash.Seed // is its namespace's name would cancel it out
-	epoch      time.Time    // deadlines are nanoseconds since then, on the monotonic clock
+	shards []shard // their number is a power of two
+	// Keys and namespaces are hashed with two seeds. With one seed, the two hashes of a key that is
+	// equal to its namespace would cancel each other out.
+	keys, names maphash.Seed
+
+	epoch      time.Time // the zero of all deadlines, which count nanoseconds on the monotonic clock
 	config     Config
 	adaptor    adaptor.AtomicKVAdaptor
 	budget     budget
@@ -28,8 +30,8 @@ type MemoryKV struct {
 
 var _ adaptor.AtomicKVAdaptor = (*MemoryKV)(nil)
 
-// New returns an empty MemoryKV. It starts no goroutine; see [MemoryKV.Start]. The
-// error, of no code, says which field of the configuration can't be.
+// New returns an empty MemoryKV. It starts no goroutine; see [MemoryKV.Start]. If a field of config
+// is invalid, New returns an error that names the field. That error has no [adaptor.Code].
 func New(config Config) (*MemoryKV, error) {
 	config, err := config.withDefaults()
 	if err != nil {
@@ -51,8 +53,9 @@ func New(config Config) (*MemoryKV, error) {
 	return m, nil
 }
 
-// shardCount is a power of two: enough that writers seldom meet, and no more than one
-// for each MiB that the store may hold, since each has segments that are not full.
+// shardCount returns the number of shards, a power of two. There are enough shards that writers
+// seldom wait for each other. There is at most one shard per MiB of maxBytes, because each shard
+// has partly filled segments.
 func shardCount(maxBytes int64) int {
 	const most = 1 << maxShardBits
 	if maxBytes == 0 || maxBytes >= most<<20 {
@@ -61,9 +64,9 @@ func shardCount(maxBytes int64) int {
 	return 1 << (bits.Len64(uint64(max(maxBytes>>20, 1))) - 1)
 }
 
-// Namespace returns the store of the given name; an empty name is
-// [adaptor.ErrEmptyNamespace]. It works before Start and after Stop as well. On a
-// MemoryKV that New did not make, it is [adaptor.ErrStoreOperationFailed].
+// Namespace returns the store of the given name. It returns [adaptor.ErrEmptyNamespace] if name is
+// empty, and [adaptor.ErrStoreOperationFailed] if m was not made by [New]. Namespace works before
+// Start and after Stop.
 func (m *MemoryKV) Namespace(name string) (*adaptor.AtomicKVStore, error) {
 	if m == nil || m.adaptor == nil {
 		return adaptor.NewAtomic(opener{}).Namespace(name)
@@ -71,10 +74,12 @@ func (m *MemoryKV) Namespace(name string) (*adaptor.AtomicKVStore, error) {
 	return m.adaptor.Namespace(name)
 }
 
-// opener opens the stores of a MemoryKV, which thus has no Open of its own.
+// opener implements [driver.AtomicOpener], so that MemoryKV itself needs no exported method
+// OpenAtomic.
 type opener struct{ m *MemoryKV }
 
-// OpenAtomic implements [driver.AtomicOpener].
+// OpenAtomic implements [driver.AtomicOpener]. It returns an error if New did not make the
+// MemoryKV.
 func (o opener) OpenAtomic(path []string) (driver.AtomicStore, error) {
 	if o.m == nil {
 		return nil, errNotMade
@@ -82,27 +87,28 @@ func (o opener) OpenAtomic(path []string) (driver.AtomicStore, error) {
 	return o.m.open(driver.Key(path, "")), nil
 }
 
-// open opens the store of a namespace by its name as it stands before a key.
+// open returns the store of a namespace. name is the namespace's prefix in a physical key, with the
+// colon at its end.
 func (m *MemoryKV) open(name string) *store {
 	return &store{kv: m, namespace: newNamespace(name, maphash.String(m.names, name)), shards: m.shards, keys: m.keys}
 }
 
 var errNotMade = driver.Reason(errors.New("memory: not made by New"), "the MemoryKV was not made by memory.New")
 
-// slotHash is what locate returns for a record.
-func (m *MemoryKV) slotHash(r *record) uint32 {
+// recordHash computes the index hash of a record from its physical key.
+func (m *MemoryKV) recordHash(r *record) uint32 {
 	physical := r.key()
-	n := bytes.IndexByte(physical, ':') + 1 // the first one ends the namespace
-	return slotHash(maphash.Bytes(m.names, physical[:n]) ^ maphash.Bytes(m.keys, physical[n:]))
+	n := bytes.IndexByte(physical, ':') + 1 // the first colon ends the namespace
+	return indexHash(maphash.Bytes(m.names, physical[:n]) ^ maphash.Bytes(m.keys, physical[n:]))
 }
 
-// slotHash is the part of a hash that an index goes by; a shard is chosen by the other.
-func slotHash(hash uint64) uint32 { return uint32(hash) }
+// indexHash returns the low half of a hash, which the index uses. The high bits choose the shard.
+func indexHash(hash uint64) uint32 { return uint32(hash) }
 
 const maxShardBits = 6
 
-// A clock is read when it is first asked, and not again: an operation that meets no
-// deadline does not pay for it.
+// A clock reads the time when an operation first asks for it, and then keeps that time. An
+// operation that meets no deadline does not read the clock.
 type clock struct {
 	kv   *MemoryKV
 	read int64
@@ -117,5 +123,5 @@ func (c *clock) now() int64 {
 	return c.read
 }
 
-// now is the time since m was made, in nanoseconds, and never 0.
+// now returns the time since New, in nanoseconds. It is never 0.
 func (m *MemoryKV) now() int64 { return int64(time.Since(m.epoch)) + 1 }

@@ -2,10 +2,10 @@ package memory
 
 import "sync/atomic"
 
-// nextExpiry knows when work on deadlines may begin, without a lock: writers ask it each time.
+// nextExpiry tells writers, without a lock, whether an entry may have expired.
 type nextExpiry struct {
-	all    atomic.Int64   // no entry is due before
-	shards []atomic.Int64 // no entry of a shard is; written with the shard's lock
+	all    atomic.Int64   // no entry expires before this time
+	shards []atomic.Int64 // no entry of the shard expires before this time; written under the shard's lock
 }
 
 func (n *nextExpiry) init(shards int) {
@@ -16,7 +16,7 @@ func (n *nextExpiry) init(shards int) {
 	n.all.Store(never)
 }
 
-// add notes a deadline in a shard.
+// add takes a new deadline of a shard into account.
 func (n *nextExpiry) add(shard int, deadline int64) {
 	if deadline < n.shards[shard].Load() {
 		n.shards[shard].Store(deadline)
@@ -24,7 +24,7 @@ func (n *nextExpiry) add(shard int, deadline int64) {
 	}
 }
 
-// set notes that no entry of a shard is due before t.
+// set sets the time before which no entry of a shard expires.
 func (n *nextExpiry) set(shard int, t int64) { n.shards[shard].Store(t) }
 
 func (n *nextExpiry) lower(t int64) {
@@ -36,8 +36,8 @@ func (n *nextExpiry) lower(t int64) {
 	}
 }
 
-// recompute finds out anew when the first entry is due. A deadline that is added meanwhile is
-// seen here in its shard, or else lowers what is stored here first.
+// recompute computes the first time from the shards. A concurrent add is not lost: either recompute
+// reads its deadline from the shard, or add lowers the new value.
 func (n *nextExpiry) recompute() {
 	n.all.Store(never)
 	for i := range n.shards {

@@ -1,33 +1,33 @@
 package memory
 
-// How many entries are looked at, at most, before others get the lock: by the collector,
-// and by a write, which does it for the sake of stores whose collector never started.
-// More than one, so that a store shrinks faster than it grows.
+// The largest number of records that the collector, or a write, changes before it unlocks the
+// shard. A write removes expired entries for a store without a running collector. It removes more
+// than one entry, so that the store shrinks faster than it grows.
 const (
 	sweepBatch = 64
 	writeBatch = 4
 )
 
-// reclaim does a batch of what there is to free in a shard: it removes entries that are
-// due, and gives back what removed entries took, as long as it is more than a part-th
-// of all. It returns how many it removed, and whether there may be more to do.
-func (s *shard) reclaim(c *clock, part int) (removed uint64, more bool) {
+// reclaim removes a batch of expired entries, and gives back memory of removed entries if that is
+// more than 1/divisor of the log. It returns the number of removed entries, and whether more may be
+// left.
+func (s *shard) reclaim(c *clock, divisor int) (removed uint64, more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before := s.expired
 	if s.kv.nextExpiry.shards[s.number].Load() <= c.now() {
 		more = s.expire(c, sweepBatch)
 	}
-	return s.expired - before, s.compact(part, 0) || more
+	return s.expired - before, s.compact(divisor, 0) || more
 }
 
-// expireSome removes a few entries that are due, wherever they are.
+// expireSome removes a few expired entries of any shard.
 func (m *MemoryKV) expireSome(c *clock) {
 	if m.nextExpiry.all.Load() == never || m.nextExpiry.all.Load() > c.now() {
 		return
 	}
 	waiting := false
-	first := int(uint64(c.now()) * 0x9e3779b97f4a7c15 >> 48) // any: the clock's own low bits may stand still
+	first := int(uint64(c.now()) * 0x9e3779b97f4a7c15 >> 48) // mixed, because the low bits of the clock may never change
 	for i := range m.shards {
 		s := &m.shards[(first+i)%len(m.shards)]
 		if m.nextExpiry.shards[s.number].Load() > c.now() {
@@ -46,9 +46,9 @@ func (m *MemoryKV) expireSome(c *clock) {
 	}
 }
 
-// reclaim frees something, for a write that the bound has refused, and reports whether
-// it could. c is the same for all tries of a write, or entries that expire meanwhile
-// might keep it trying.
+// reclaim frees some memory after the budget has refused a write, and reports whether it succeeded.
+// All attempts of one write use the same clock. Otherwise, entries that expire in the meantime
+// could prolong the write without end.
 func (m *MemoryKV) reclaim(c *clock) bool {
 	used := m.budget.used.Load()
 	for i := range m.shards {

@@ -9,53 +9,54 @@ import (
 	"github.com/zelt-go/kv/adaptor/driver"
 )
 
-// A record is one entry in memory without pointers: this header, then the physical key,
-// namespace and all, as [driver.Key] writes it, then the value, and 0 to 7 bytes for a multiple of 8,
-// and up to two units of 8 more that a longer value has left.
+// A record is one entry in memory without pointers. It consists of this header, the physical key as
+// [driver.Key] writes it, and the value. Padding of 0 to 7 bytes makes the length a multiple of 8.
+// Up to two more words may be unused, if a longer value was stored before.
 //
-// Once others may see it, its key never changes, and its memory is never used for anything
-// else: Go's collector frees it when nobody looks at it any more. What does change is
-// written with the lock: the deadline, the value of an integer and the lengths by atomic stores, so
-// that they can be read without it; a text only until it is sealed (see kind).
+// Once a record is in the log, its key never changes and its memory is never used for anything
+// else. Go's collector frees the memory when no reader has a pointer to it. Other parts change only
+// under the lock of the shard. The deadline, an integer value and the lengths are stored
+// atomically, so that readers need no lock. A text changes only until it is sealed; see kind.
 type record struct {
-	deadline  int64 // in MemoryKV.now's time; 0: the entry never expires
-	next      ref   // the neighbours on the wheel, if it has a deadline: only with the lock
+	deadline  int64 // on the clock of MemoryKV.now; 0 means that the entry never expires
+	next      ref   // neighbors in the wheel's list, if the record has a deadline; guarded by the lock
 	prev      ref
-	keyLen    uint32 // and, above, how many units are left over
-	valueLen  uint32 // and, above, the kind
-	firstWord uint64 // the first 8 bytes after the header: no record is shorter
+	keyLen    uint32 // also, in the high bits, the number of unused words
+	valueLen  uint32 // also, in the high bits, the kind
+	firstWord uint64 // the first 8 bytes after the header; no record is shorter
 }
 
 const (
 	wordSize   = 8
 	headerSize = int(unsafe.Offsetof(record{}.firstWord))
 
-	lengthMask = 1<<30 - 1 // what is a length, of keyLen and valueLen
-	spareWord  = 1 << 30   // of keyLen: a unit more; 0 to 2 of them
+	lengthMask = 1<<30 - 1 // the bits of keyLen and valueLen that are the length
+	spareWord  = 1 << 30   // in keyLen: one unused word, of at most two
 
-	// dead, as prev, marks a record that is no entry any more. Its size still leads to the next one.
+	// dead, as the value of prev, marks a record that is no longer an entry. Its size remains
+	// valid.
 	dead ref = 1<<32 - 1
 
-	// maxRecord is the longest record.
+	// maxRecord is the length of the longest record, in bytes.
 	maxRecord = lengthMask
 )
 
-// A kind is what a value is. A text that is written again and again is written in place, and read
-// with the lock. One that is read twice in between is sealed: from then on it is read without
-// the lock, and the next write makes a new record.
+// A kind says how a value may be read. A text that is often written is overwritten in place and
+// read under the lock. A text that is read twice between two writes is sealed. From then on,
+// readers need no lock, and the next write makes a new record.
 type kind uint32
 
 const (
-	unread   kind = iota << 30 // a text that nobody has read since it was written
-	readOnce                   // a text
+	unread   kind = iota << 30 // a text that was not read since the last write
+	readOnce                   // a text that was read once since the last write
 	sealed                     // a text that never changes
-	integer                    // an int64, on a multiple of 8
+	integer                    // an int64, at an offset that is a multiple of 8
 	kindMask = sealed | readOnce
 )
 
 func roundUp(n int) int { return (n + wordSize - 1) &^ (wordSize - 1) }
 
-// recordSize is how many bytes a record takes.
+// recordSize returns the size of a record in bytes. key is the length of the physical key.
 func recordSize(key int, v value) int {
 	if v.text == nil {
 		return headerSize + roundUp(key) + wordSize
@@ -63,14 +64,15 @@ func recordSize(key int, v value) int {
 	return textRecordSize(key, len(v.text))
 }
 
-// textRecordSize is the size of a record with a text of n bytes: one that has none lies inside it, too.
+// textRecordSize returns the size of a record with a text of n bytes. An empty text also gets a
+// byte, so that its address is inside the record.
 func textRecordSize(key, n int) int { return roundUp(textOffset(key) + max(n, 1)) }
 
-// textOffset is where a text begins: where the key ends, but not among the first 8 bytes, which are
-// read as a part of the key.
+// textOffset returns the offset of the text. It begins after the key, but not before the end of
+// firstWord, which readers load as a part of the key.
 func textOffset(key int) int { return headerSize + max(key, wordSize) }
 
-// write makes r, which nobody else sees yet, a record that never expires.
+// write fills in r, which no reader can see yet. The record has no deadline.
 func (r *record) write(namespace, key string, v value, k kind) {
 	r.deadline, r.next, r.prev = 0, 0, 0
 	r.keyLen = uint32(len(namespace) + len(key))
@@ -85,8 +87,8 @@ func (r *record) write(namespace, key string, v value, k kind) {
 	copy(r.text(), v.text)
 }
 
-// overwrite writes a value over r's own, if it is of the same kind, not sealed, and takes as
-// much memory or up to two units less, and reports whether it did.
+// overwrite writes v over the value of r. It returns false, and changes nothing, if the kinds
+// differ, if the value is sealed, or if v needs more memory or at least three words less.
 func (r *record) overwrite(v value) bool {
 	if v.text == nil || r.kind() == integer {
 		if v.text != nil || r.kind() != integer {
@@ -105,8 +107,7 @@ func (r *record) overwrite(v value) bool {
 	return true
 }
 
-// bytes is a part of r's memory. The compiler's checks of a slice's bounds are what reading in
-// this way saves.
+// bytes returns n bytes of r's memory. Unlike a slice expression, it has no bounds check.
 func (r *record) bytes(from, n int) []byte {
 	return unsafe.Slice((*byte)(r.at(from)), n)
 }
@@ -117,13 +118,13 @@ func (r *record) keyBytes() int { return int(atomic.LoadUint32(&r.keyLen) & leng
 func (r *record) key() []byte   { return r.bytes(headerSize, r.keyBytes()) }
 func (r *record) kind() kind    { return kind(atomic.LoadUint32(&r.valueLen)) & kindMask }
 
-// text is the value unless that is an integer.
+// text returns the value if that is not an integer. The bytes belong to the record.
 func (r *record) text() []byte {
 	n := int(r.valueLen & lengthMask)
 	return r.bytes(textOffset(r.keyBytes()), n)[:n:n]
 }
 
-// number is where an integer is kept.
+// number returns the address of an integer value.
 func (r *record) number() *int64 {
 	return (*int64)(r.at(headerSize + roundUp(r.keyBytes())))
 }
@@ -139,21 +140,21 @@ func (r *record) setDeadline(d int64) { atomic.StoreInt64(&r.deadline, d) }
 func (r *record) setNumber(n int64)   { atomic.StoreInt64(r.number(), n) }
 func (r *record) isDead() bool        { return r.prev == dead }
 
-// wasRead notes that the value of r was read with the lock.
+// wasRead records that the value was read under the lock.
 func (r *record) wasRead() {
 	if k := r.kind(); k < sealed {
 		atomic.StoreUint32(&r.valueLen, r.valueLen&lengthMask|uint32(k+readOnce))
 	}
 }
 
-// expired reports whether r is absent. It reads the clock only if r has a deadline.
+// expired reports whether r has expired. It reads the clock only if r has a deadline.
 func (r *record) expired(c *clock) bool {
 	d := atomic.LoadInt64(&r.deadline)
 	return d != 0 && d <= c.now()
 }
 
-// value is r's value. Without the lock, it may be asked only of an integer and of a sealed text; the
-// text is the record's own.
+// value returns the value of r. A caller without the lock may call it only if the value is an
+// integer or a sealed text. The text belongs to the record.
 func (r *record) value() value {
 	if r.kind() == integer {
 		return value{n: atomic.LoadInt64(r.number())}
@@ -161,8 +162,8 @@ func (r *record) value() value {
 	return value{text: r.text()}
 }
 
-// add adds by to a counter. The error, after which nothing has changed, says why it is none,
-// or that the sum is none.
+// add adds by to a counter and returns the sum. It returns an error, and changes nothing, if the
+// value is not an integer or the sum overflows an int64.
 func (r *record) add(by int64) (sum int64, err error) {
 	if r.kind() != integer {
 		return driver.Add(r.text(), by)
@@ -173,9 +174,8 @@ func (r *record) add(by int64) (sum int64, err error) {
 	return sum, err
 }
 
-// A value is JSON text. One that is the plain decimal text of an int64 is kept as the
-// int64, and its text is nil: so counters count without parsing, and each text has one
-// form only.
+// A value is a JSON text. The plain decimal text of an int64 is stored as an int64, and its text is
+// nil. Counters therefore need no parsing, and each text has exactly one representation.
 type value struct {
 	text []byte
 	n    int64
@@ -202,7 +202,7 @@ func (v value) equal(w value) bool {
 	return (v.text == nil) == (w.text == nil) && v.n == w.n && bytes.Equal(v.text, w.text)
 }
 
-// copy returns the JSON text in memory of its own.
+// copy returns the JSON text in newly allocated memory.
 func (v value) copy() []byte {
 	if v.text == nil {
 		return strconv.AppendInt(nil, v.n, 10)

@@ -12,10 +12,11 @@ var _ driver.Scanner = (*store)(nil)
 
 // Keys implements [driver.Scanner].
 //
-// It goes through each shard by hash. A key's hash never changes, so a key is in one range of hashes
-// only, however often the index is resized in between: it comes once, and nothing has to be
-// remembered. The lock is held to note where the records of a range are, some 100 of them, and not to
-// look at them: keys never change, and no record's memory is used again while we point to it.
+// Keys visits the hashes of each shard in ascending order, one range after the other. The hash of a
+// key never changes, so each key is in one range only, even if the index is resized. Keys therefore
+// yields each key once without a list of the keys so far. Under the lock, Keys collects pointers to
+// the records of a range, about 100. It reads the records without the lock: their keys never
+// change, and their memory is not used again while there is a pointer to it.
 func (s *store) Keys(ctx context.Context, below bool, yield func(path []string, key string) bool) error {
 	var records []*record
 	for i := range s.kv.shards {
@@ -47,21 +48,22 @@ func (s *store) Keys(ctx context.Context, below bool, yield func(path []string, 
 
 const (
 	maxHash     = 1<<32 - 1
-	keysBuckets = 16 // of a step with the lock
+	keysBuckets = 16 // the number of buckets that Keys examines in one step under the lock
 )
 
-// eachInRange calls f for the entries of a range of hashes, which begins at from and is that of some
-// buckets, and returns where the next range begins. f may remove its entry.
+// eachInRange calls f for the entries whose hashes are in a range. The range begins at from and
+// covers the given number of buckets. f may remove its entry. eachInRange returns the start of the
+// next range.
 func (s *shard) eachInRange(from uint32, buckets int, f func(hash uint32, pos position)) (next uint64) {
 	v := s.view.Load()
 	if len(v.buckets) == 0 {
 		return maxHash + 1
 	}
 	first := v.home(from)
-	last := min(first+buckets, len(v.buckets)) // the first one that is not in the range
-	// The least hash at home in a bucket: home(h) is h*len>>32.
+	last := min(first+buckets, len(v.buckets)) // the first bucket after the range
+	// The lowest hash whose home is the bucket last: home(h) is h*len>>32.
 	next = (uint64(last)<<32 + uint64(len(v.buckets)) - 1) / uint64(len(v.buckets))
-	// Entries that found their bucket full are in those after it, which count them.
+	// An entry whose home bucket was full is in a later bucket; the full buckets count it.
 	i := first
 	for k := first; (k < last || v.overflows(i)) && k-first < len(v.buckets); k++ {
 		if k > first {
@@ -78,10 +80,11 @@ func (s *shard) eachInRange(from uint32, buckets int, f func(hash uint32, pos po
 	return next
 }
 
-// overflows reports whether entries that are at home in a bucket, or before it, are after it.
+// overflows reports whether entries with bucket i, or an earlier bucket, as home are after bucket
+// i.
 func (v *view) overflows(i int) bool { return v.buckets[i].tags >= overflowUnit }
 
-// includes reports whether r is in the namespace, or, if below, in one below it.
+// includes reports whether r is in the namespace or, if below is true, in a namespace below.
 func (s *store) includes(r *record, below bool) bool {
 	name, key := s.namespace.name, r.key()
 	stem := len(name) - 1
@@ -91,8 +94,8 @@ func (s *store) includes(r *record, below bool) bool {
 	return key[stem] == ':' || below && key[stem] == '/'
 }
 
-// isLiveNow is isLive of the record that the key of r has now: the deadline may have been put off in
-// another one.
+// isLiveNow reports whether the key of r is live in the store. Unlike isLive, it looks for the
+// current record of the key: a write may have replaced r and extended the deadline.
 func (s *store) isLiveNow(r *record) bool {
 	physical := r.key()
 	n := bytes.IndexByte(physical, ':') + 1

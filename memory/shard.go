@@ -9,11 +9,11 @@ import (
 	"github.com/zelt-go/kv/adaptor/driver"
 )
 
-// A shard holds the entries whose keys hash to it. Reading needs the view only; who calls a
-// shard's methods holds mu.
+// A shard holds the entries whose keys hash to it. Reads need only the view. The caller of any
+// other method holds mu.
 type shard struct {
 	view    atomic.Pointer[view]
-	_       [cacheLine - 8]byte // writers of other words do not disturb readers
+	_       [cacheLine - 8]byte // padding: writes to the other fields do not invalidate the cache line of view
 	mu      lock
 	index   index
 	log     log
@@ -21,10 +21,10 @@ type shard struct {
 	number  int
 	expired uint64
 	wheel   *wheel
-	_       [48]byte // up to a multiple of a line: the next shard's view has one of its own
+	_       [48]byte // padding to a multiple of cacheLine: the view of the next shard begins a new line
 }
 
-// cacheLine is what processors pass among each other: two lines of 64 bytes, often.
+// cacheLine is the number of bytes that processors exchange at a time: often two lines of 64 bytes.
 const cacheLine = 128
 
 func (s *shard) init(kv *MemoryKV, number int) {
@@ -35,13 +35,13 @@ func (s *shard) init(kv *MemoryKV, number int) {
 	s.wheel = &wheel{log: &s.log}
 }
 
-// find is view.find.
+// find calls view.find on the current view.
 func (s *shard) find(hash uint32, n *namespace, key string) (*record, position) {
 	return s.view.Load().find(hash, n, key)
 }
 
-// lookUp fills in the live record of a write's key, and its place, or nil and 0. One that has
-// expired is removed.
+// lookUp sets w.record and w.at to the live record of the key, or to nil and 0. It removes an
+// expired record.
 func (s *shard) lookUp(w *writeOp) {
 	r, pos := s.find(w.hash, &w.store.namespace, w.key)
 	switch {
@@ -56,8 +56,8 @@ func (s *shard) lookUp(w *writeOp) {
 	w.record, w.at = nil, 0
 }
 
-// put stores a write's value where it says, and updates its record and at. If the bound allows no
-// more, it reports false, and no entry has changed. Records may move either way.
+// put stores the value of w and updates w.record and w.at. If the budget is exhausted, put returns
+// false and no entry has changed. Records may move in both cases.
 func (s *shard) put(w *writeOp) bool {
 	if w.at != 0 && !s.replace(w) || w.at == 0 && !s.insert(w) {
 		return false
@@ -85,7 +85,7 @@ func (s *shard) insert(w *writeOp) bool {
 	return true
 }
 
-// replace keeps the deadline.
+// replace replaces the value of an existing entry. The deadline stays.
 func (s *shard) replace(w *writeOp) bool {
 	if w.record.overwrite(w.value) {
 		return true
@@ -94,7 +94,7 @@ func (s *shard) replace(w *writeOp) bool {
 	if at == 0 {
 		return s.replaceSingle(w)
 	}
-	before, pos := s.find(w.hash, &w.store.namespace, w.key) // again, since adding moves records
+	before, pos := s.find(w.hash, &w.store.namespace, w.key) // once more, because add moves records
 	if before.deadline != 0 {
 		r.deadline, r.next, r.prev = before.deadline, before.next, before.prev
 		s.wheel.relink(r, at)
@@ -106,7 +106,7 @@ func (s *shard) replace(w *writeOp) bool {
 	return true
 }
 
-// add writes a new record into the log. It returns 0 if the bound allows no more.
+// add writes a new record into the log. It returns nil and 0 if the budget is exhausted.
 func (s *shard) add(w *writeOp) (*record, ref) {
 	if w.size > maxSmall {
 		if w.large == nil || w.unreserved {
@@ -116,12 +116,12 @@ func (s *shard) add(w *writeOp) (*record, ref) {
 		if at == 0 {
 			return nil, 0
 		}
-		w.large = nil // it is the log's now
+		w.large = nil // from here on, the log owns the buffer
 		return s.log.at(at), at
 	}
 	at := s.log.allocate(w.size)
 	if at == 0 && w.at != 0 {
-		r, pos := s.find(w.hash, &w.store.namespace, w.key) // again: records may have moved in vain
+		r, pos := s.find(w.hash, &w.store.namespace, w.key) // once more: records may have moved although allocate failed
 		w.record, w.at = r, pos.ref()
 		at = s.log.allocateReplacing(w.at, w.size)
 	}
@@ -133,7 +133,8 @@ func (s *shard) add(w *writeOp) (*record, ref) {
 	return r, at
 }
 
-// replaceSingle is replace where there is no room for old and new: see log.exchange.
+// replaceSingle replaces a record if the budget has no room for the old and the new record
+// together. See log.replaceSingle.
 func (s *shard) replaceSingle(w *writeOp) bool {
 	m := w.large
 	if w.size <= maxSmall {
@@ -143,21 +144,22 @@ func (s *shard) replaceSingle(w *writeOp) bool {
 		return false
 	}
 	if w.large != nil && !w.unreserved {
-		s.kv.budget.release(w.large.allocated()) // it was counted as one more
+		s.kv.budget.release(w.large.allocated()) // it was reserved in addition to the old record
 	}
 	w.record, w.large = s.log.at(w.at), nil
 	return true
 }
 
-// newRecord makes the record of a write in memory of its own, sealed, so that nobody copies a long
-// text with the lock.
+// newRecord writes the record of w into a new buffer. The record is sealed, so that no reader
+// copies a long text under the lock.
 func newRecord(w *writeOp) buffer {
 	m := newBuffer(w.size)
 	m.firstRecord().write(w.store.namespace.name, w.key, w.value, sealed)
 	return m
 }
 
-// growIndex has room in the index for another entry. At the bound a dense one has to do.
+// growIndex makes sure that the index has a slot for another entry. If the budget is exhausted, a
+// dense index must suffice.
 func (s *shard) growIndex() bool {
 	return !s.index.dense() || s.resizeIndex(s.index.count+1) || !s.index.full()
 }
@@ -169,14 +171,14 @@ func (s *shard) resizeIndex(entries int) bool {
 	}
 	buckets := slices.Grow([]bucket(nil), n)
 	if all := cap(buckets); s.kv.budget.reserve((all - n) * bucketSize) {
-		n = all // Go's heap has rounded up
+		n = all // use all of the memory, because Go's heap has rounded up
 	}
 	s.kv.budget.release(len(s.index.buckets()) * bucketSize)
 	s.index.resize(buckets[:n])
 	return true
 }
 
-// setDeadline is the only place where the deadline of an entry changes.
+// setDeadline sets or clears the deadline of an entry. No other function changes a deadline.
 func (s *shard) setDeadline(r *record, at ref, deadline int64) {
 	before := r.deadline
 	if deadline == before {
@@ -205,19 +207,18 @@ func (s *shard) remove(hash uint32, r *record, pos position) {
 	s.log.markDead(at)
 }
 
-// recordMoved is what the log tells of.
+// recordMoved updates index and wheel after the log has moved a record.
 func (s *shard) recordMoved(r *record, from, to ref) {
-	s.index.move(s.index.slotOf(s.kv.slotHash(r), from), to)
+	s.index.move(s.index.slotOf(s.kv.recordHash(r), from), to)
 	if r.deadline != 0 {
 		s.wheel.relink(r, to)
 	}
 }
 
-// expire removes entries that are due, in a batch of no more than limit, and reports whether
-// there was anything to do.
+// expire removes at most limit expired entries, and reports whether it changed anything.
 func (s *shard) expire(c *clock, limit int) bool {
 	changed := s.wheel.expire(c, limit, func(r *record, at ref) {
-		hash := s.kv.slotHash(r)
+		hash := s.kv.recordHash(r)
 		s.index.remove(hash, s.index.slotOf(hash, at))
 		s.log.markDead(at)
 		s.expired++
@@ -227,16 +228,17 @@ func (s *shard) expire(c *clock, limit int) bool {
 	return changed > 0
 }
 
-// compact gives back memory that removed entries took, a segment's worth at most, as
-// long as garbage is more than a part-th of the log, and than most, and reports whether it did.
-func (s *shard) compact(part, most int) bool {
+// compact gives back the memory of removed entries, at most one segment per call. It cleans a
+// segment if the garbage exceeds both minimum bytes and the given fraction of the log, 1/divisor.
+// It reports whether it cleaned one.
+func (s *shard) compact(divisor, minimum int) bool {
 	if s.index.sparse() {
 		s.resizeIndex(s.index.count)
 	}
-	return s.log.garbage > max(s.log.sharedBytes/part, most) && s.log.clean(s.log.victim())
+	return s.log.garbage > max(s.log.sharedBytes/divisor, minimum) && s.log.clean(s.log.victim())
 }
 
-// deadlineAfter is now + ttl, saturated.
+// deadlineAfter returns now + ttl, or math.MaxInt64 if the sum overflows.
 func deadlineAfter(now int64, ttl time.Duration) int64 {
 	if int64(ttl) > math.MaxInt64-now {
 		return math.MaxInt64

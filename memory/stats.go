@@ -2,19 +2,19 @@ package memory
 
 import "time"
 
-// Stats is what a MemoryKV counts. Counters start at 0 with New.
+// Stats contains the counters of a MemoryKV. They start at 0 in [New].
 type Stats struct {
-	Entries   int           // entries held, the expired ones that were not removed yet included
-	Bytes     int64         // all memory that they take, and their index: what Config.MaxBytes bounds
+	Entries   int           // stored entries, including expired entries that are not removed yet
+	Bytes     int64         // memory of the entries and their index, in bytes; limited by Config.MaxBytes
 	Hits      uint64        // reads (Get, GetRaw, Has) that found an entry
-	Misses    uint64        // reads that found none
+	Misses    uint64        // reads that found no entry
 	Expired   uint64        // entries removed because their deadline had passed
 	Sweeps    uint64        // sweeps of the collector
-	LastSweep time.Duration // how long the last sweep took; 0 before the first
+	LastSweep time.Duration // duration of the last sweep; 0 before the first
 }
 
-// Stats returns the counters. Entries and Expired of each shard are taken at one moment, one
-// shard after the other.
+// Stats returns a snapshot of the counters. It reads the shards one after the other, so Entries and
+// Expired of different shards are from different moments.
 func (m *MemoryKV) Stats() Stats {
 	var s Stats
 	if m == nil {

@@ -10,13 +10,13 @@ import (
 	"github.com/zelt-go/kv/adaptor/driver"
 )
 
-// store is one namespace of a MemoryKV. No operation waits for anything but a
-// mutex, so contexts, which the front has looked at, are not looked at again.
+// store is one namespace of a MemoryKV. Its methods wait for nothing but the lock of a shard. They
+// do not look at contexts, because the front has checked the context before.
 type store struct {
 	kv        *MemoryKV
 	namespace namespace
-	shards    []shard      // kv's, at hand as is
-	keys      maphash.Seed // the seed
+	shards    []shard      // the MemoryKV's shards, copied here to save a memory access
+	keys      maphash.Seed // the MemoryKV's seed for keys, copied for the same reason
 }
 
 var (
@@ -25,24 +25,24 @@ var (
 	_ driver.Persister   = (*store)(nil)
 )
 
-// hash is what a key's shard and its slot there go by.
+// hash returns the hash of a key, from which its shard and its index hash follow.
 func (s *store) hash(key string) uint64 { return maphash.String(s.keys, key) ^ s.namespace.hash }
 
 func (s *store) shardOf(hash uint64) *shard {
 	return &s.shards[hash>>(64-maxShardBits)&uint64(len(s.shards)-1)]
 }
 
-// locate returns the shard where key belongs, and the hash of its slot there.
+// locate returns the shard of key, and the hash by which the shard's index finds it.
 func (s *store) locate(key string) (*shard, uint32) {
 	hash := s.hash(key)
-	return s.shardOf(hash), slotHash(hash)
+	return s.shardOf(hash), indexHash(hash)
 }
 
 // Get implements [driver.Store].
 func (s *store) Get(_ context.Context, key string) (text []byte, found bool, err error) {
 	hash := s.hash(key)
 	sh := s.shardOf(hash)
-	switch r, pos := sh.find(slotHash(hash), &s.namespace, key); {
+	switch r, pos := sh.find(indexHash(hash), &s.namespace, key); {
 	case r == nil && pos.bucket == nil:
 		s.kv.reads.count(false)
 		return nil, false, nil
@@ -50,14 +50,15 @@ func (s *store) Get(_ context.Context, key string) (text []byte, found bool, err
 		s.kv.reads.count(true)
 		return r.value().copy(), true, nil
 	}
-	r := s.findLive(sh, slotHash(hash), key)
+	r := s.findLive(sh, indexHash(hash), key)
 	if r == nil {
 		sh.mu.Unlock()
 		return nil, false, nil
 	}
 	r.wasRead()
 	v := r.value()
-	// Allocating may have to help Go's collector, so what may change is first copied to the stack.
+	// An allocation under the lock may have to assist Go's collector. A text that may change is
+	// therefore first copied to the stack.
 	var small [256]byte
 	switch {
 	case r.kind() >= sealed:
@@ -78,7 +79,7 @@ func (s *store) Get(_ context.Context, key string) (text []byte, found bool, err
 func (s *store) Has(_ context.Context, key string) (bool, error) {
 	hash := s.hash(key)
 	sh := s.shardOf(hash)
-	switch r, pos := sh.find(slotHash(hash), &s.namespace, key); {
+	switch r, pos := sh.find(indexHash(hash), &s.namespace, key); {
 	case r == nil && pos.bucket == nil:
 		s.kv.reads.count(false)
 		return false, nil
@@ -86,23 +87,25 @@ func (s *store) Has(_ context.Context, key string) (bool, error) {
 		s.kv.reads.count(true)
 		return true, nil
 	}
-	r := s.findLive(sh, slotHash(hash), key)
+	r := s.findLive(sh, indexHash(hash), key)
 	sh.mu.Unlock()
 	return r != nil, nil
 }
 
-// isLive reports whether r has not expired, without the lock.
+// isLive reports whether r has not expired. It needs no lock.
 func (s *store) isLive(r *record) bool {
 	d := atomic.LoadInt64(&r.deadline)
 	return d == 0 || s.isFuture(d)
 }
 
-// isFuture reads the clock, after a deadline that may be put off at any time.
+// isFuture reads the clock. The caller must have loaded the deadline before, because a writer may
+// extend the deadline at any time.
 //
 //go:noinline
 func (s *store) isFuture(deadline int64) bool { return deadline > s.kv.now() }
 
-// findLive locks the shard of key, and returns the live record, or nil. It counts a hit or a miss.
+// findLive locks the shard of key, and returns the live record or nil. It counts a hit or a miss.
+// The caller unlocks the shard.
 func (s *store) findLive(sh *shard, hash uint32, key string) *record {
 	c := s.kv.clock()
 	sh.mu.Lock()
@@ -127,12 +130,13 @@ func (s *store) TTL(_ context.Context, key string) (ttl time.Duration, found boo
 	return remaining(r, &c), true, nil
 }
 
-// remaining is what [driver.Store] TTL returns for a live record.
+// remaining returns the time to live of a live record, in the form of the method TTL of
+// [driver.Store].
 func remaining(r *record, c *clock) time.Duration {
 	switch d := r.deadline; d {
 	case 0:
 		return driver.NoTTL
-	case math.MaxInt64: // saturated: further away than we know
+	case math.MaxInt64: // saturated: a longer time than an int64 can represent
 		return math.MaxInt64
 	default:
 		return time.Duration(d - c.now())
@@ -197,7 +201,8 @@ func (s *store) Incr(_ context.Context, key string, by int64, ttl time.Duration)
 	return sum, ttlLeft, nil
 }
 
-// add is Incr of a counter that is there, the short way: it needs no room, and nothing moves.
+// add adds to an existing counter. It needs no memory and moves no record, so it is faster than a
+// writeOp. ok is false if there is no counter at key.
 func (s *store) add(key string, by int64) (sum int64, ttlLeft time.Duration, ok bool) {
 	c := s.kv.clock()
 	sh, hash := s.locate(key)

@@ -14,7 +14,7 @@ func (s *store) GetDel(_ context.Context, key string) (text []byte, found bool, 
 	var w writeOp
 	w.lock(s, key, driver.NoTTL)
 	if found = w.at != 0; found {
-		v = w.record.value() // what is removed is not written any more
+		v = w.record.value() // nothing overwrites a removed record
 		w.remove()
 	}
 	w.unlock()
@@ -28,7 +28,7 @@ func (s *store) GetDel(_ context.Context, key string) (text []byte, found bool, 
 func (s *store) Swap(_ context.Context, key string, text []byte, ttl time.Duration) (old []byte, found bool, err error) {
 	v := newValue(text)
 	var before value
-	var small [256]byte // allocating with the lock may have to help Go's collector
+	var small [256]byte // an allocation under the lock may have to assist Go's collector
 	var w writeOp
 	for w.begin(s, key, v, ttl) {
 		if found = w.at != 0; found {

@@ -6,27 +6,28 @@ import (
 	"unsafe"
 )
 
-// A view is what there is to see of a shard without its lock: which hashes there are, and where
-// the records are.
+// A view is the part of a shard that readers use without a lock: the index, and the addresses of
+// the segments.
 //
-// A reader loads the view, a slot, the segment that the slot's ref names, and compares the
-// whole key: what it then has was the record of the key when it loaded the slot or the segment. That
-// needs one rule. As long as buckets and segments are in use together, a number of a segment names no
-// other one: it comes back only in a view in which both are new (log.renew, and log.close when
-// all are closed). A reader that finds no segment, or a record that has expired, looks again with
-// the lock.
+// A reader loads the view, then a slot, then the address of the segment in the slot's ref, and then
+// compares the whole key. It has the record that belonged to the key when it loaded the slot or the
+// address. This needs one rule: while buckets and segments are in use together, a segment number
+// never names another segment. A number is used again only in a view with new buckets and new
+// segments (see log.recycleNumbers, and log.removeSegment when all segments are removed). A reader
+// that finds no segment, or an expired record, looks again under the lock.
 type view struct {
 	buckets  []bucket
-	segments []atomic.Pointer[record] // by number, the first record in each; nil: there is none
+	segments []atomic.Pointer[record] // by number: the first record of each segment, or nil
 }
 
-// A bucket is a cache line of an index: up to 7 entries, in no order. All words are
-// stored atomically once the bucket is in a view.
+// A bucket is a cache line of the index: up to 7 entries, in no order. Once the bucket is in a
+// view, all words are stored atomically.
 type bucket struct {
-	// tags has a byte for each slot: 0 if it is free, else 7 bits of the hash below a 1. The last byte
-	// counts the entries that passed this bucket because it was full; 255 means no one knows.
+	// tags has one byte for each slot: 0 if the slot is free, otherwise a 1 bit and 7 bits of the
+	// hash. The last byte is the overflow count: the number of entries that are in later buckets
+	// because this bucket was full. 255 means that the number is unknown.
 	tags  uint64
-	slots [slotsPerBucket]uint64 // the hash above the ref
+	slots [slotsPerBucket]uint64 // the hash in the high half, the ref in the low half
 }
 
 const (
@@ -34,19 +35,20 @@ const (
 	bucketSize     = int(unsafe.Sizeof(bucket{}))
 
 	lowBits      = 1<<56/255 | 1<<56  // 0x0101…
-	usedBits     = 1 << 56 / 255 << 7 // the 1 of each slot's tag
-	overflowUnit = 1 << 56            // one entry more that passed
+	usedBits     = 1 << 56 / 255 << 7 // the highest bit of each slot's tag
+	overflowUnit = 1 << 56            // 1 in the overflow count
 )
 
 func slotWord(hash uint32, r ref) uint64 { return uint64(hash)<<32 | uint64(r) }
 
-// tagOf takes the lowest bits of a hash, since the highest choose the bucket.
+// tagOf returns the tag of a hash. It uses the lowest bits, because the highest bits choose the
+// bucket.
 func tagOf(hash uint32) uint64 { return uint64(hash)&0x7f | 0x80 }
 
-// home is the bucket where hash belongs. It rises with hash.
+// home returns the number of the home bucket of a hash. A larger hash never has a smaller number.
 func (v *view) home(hash uint32) int { return int(uint64(hash) * uint64(len(v.buckets)) >> 32) }
 
-// next is the bucket that entries for which i has no place try next.
+// next returns the number of the bucket after i. The first bucket comes after the last one.
 func (v *view) next(i int) int {
 	if i++; i < len(v.buckets) {
 		return i
@@ -54,17 +56,17 @@ func (v *view) next(i int) int {
 	return 0
 }
 
-// matchingTags has a bit for each slot that may have the tag: all that do, and perhaps the one after.
-// (Mycroft's test for a zero byte, 1987.)
+// matchingTags returns a bit for each slot that may have the tag. The result contains all slots
+// with the tag, and perhaps the slot after one. This is Mycroft's test for a zero byte (1987).
 func matchingTags(tags, tag uint64) uint64 {
 	x := tags ^ tag*lowBits
 	return (x - lowBits) & ^x & usedBits
 }
 
-// slotNumber is the number of the slot of the lowest bit.
+// slotNumber returns the number of the slot that the lowest bit belongs to.
 func slotNumber(bit uint64) int { return bits.TrailingZeros64(bit) / 8 }
 
-// A position is where an entry stands in the index.
+// A position is the place of an entry in the index: a bucket, and the number of a slot.
 type position struct {
 	bucket *bucket
 	slot   int
@@ -72,14 +74,15 @@ type position struct {
 
 func (pos position) ref() ref { return ref(pos.bucket.slots[pos.slot]) }
 
-// find returns the record of key in n, expired or not, and its place, or nil. Then, without
-// the lock, there may be one all the same if place has a bucket.
+// find returns the record of key in n, expired or not, and its position. If it finds none, it
+// returns nil. For a caller without the lock, the record may then still exist if the position has a
+// bucket.
 func (v *view) find(hash uint32, n *namespace, key string) (*record, position) {
 	if len(v.buckets) == 0 {
 		return nil, position{}
 	}
-	// Most entries are in their home bucket, and are the first with their tag; and most keys are not
-	// there if their tag isn't. What calls nothing is fast.
+	// Most entries are in their home bucket, and no earlier slot has the same tag. For most missing
+	// keys, no slot has the tag. This path calls no function that the compiler does not inline.
 	b := &v.buckets[v.home(hash)]
 	tags := atomic.LoadUint64(&b.tags)
 	if m := matchingTags(tags, tagOf(hash)); m != 0 {
@@ -97,7 +100,7 @@ func (v *view) find(hash uint32, n *namespace, key string) (*record, position) {
 	return v.search(hash, n, key)
 }
 
-// search is find of any key in any bucket.
+// search works like find, but for keys of any length and in all buckets.
 func (v *view) search(hash uint32, n *namespace, key string) (*record, position) {
 	home := v.home(hash)
 	for i := home; ; {
@@ -122,7 +125,7 @@ func (v *view) search(hash uint32, n *namespace, key string) (*record, position)
 	}
 }
 
-// at is the record at r, or nil if its segment is gone, or younger than v.
+// at returns the record at r. It returns nil if the segment was removed, or is newer than v.
 func (v *view) at(r ref) *record {
 	number := int(r >> offsetBits)
 	if number >= len(v.segments) {
@@ -135,7 +138,7 @@ func (v *view) at(r ref) *record {
 	return first.atOffset(r)
 }
 
-// atOffset is the record at r's offset from first, the first of its segment.
+// atOffset returns the record at r's offset from first, which is the first record of the segment.
 func (first *record) atOffset(r ref) *record {
 	return (*record)(unsafe.Add(unsafe.Pointer(first), r&offsetMask*wordSize))
 }

@@ -112,7 +112,7 @@ func TestSlotsLeadToTheirRecords(t *testing.T) {
 		v := s.kv.shards[0].view.Load()
 		slots := map[string]ref{}
 		for i := range 200 {
-			if r, p := v.find(slotHash(s.hash(key(i))), &s.namespace, key(i)); r != nil {
+			if r, p := v.find(indexHash(s.hash(key(i))), &s.namespace, key(i)); r != nil {
 				slots[key(i)] = p.ref()
 			}
 		}

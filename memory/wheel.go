@@ -5,40 +5,39 @@ import (
 	"math/bits"
 )
 
-// A wheel finds the records that are due, by their deadlines and not by looking at those
-// that aren't. It is the hierarchical timing wheel of Varghese and Lauck (1987) with
-// the levels of a radix heap (Ahuja and others, 1990): level 0 has 64 buckets of 2^20 ns,
-// about a millisecond, and each level above 64 buckets that are 64 times as wide. A
-// deadline is in the bucket of its highest digit, to the base 64, that differs from the
-// cursor's, so what has a deadline far away is not moved before its wide bucket
-// comes, and at most once for each level.
+// A wheel finds expired records by their deadlines, without a look at the others. It is a
+// hierarchical timing wheel (Varghese and Lauck, 1987) with the levels of a radix heap (Ahuja and
+// others, 1990). Level 0 has 64 buckets of 2^20 ns each, about a millisecond. The buckets of each
+// higher level are 64 times as wide. The highest digit, in base 64, in which a deadline differs
+// from the cursor chooses the level and the bucket. A record with a distant deadline therefore
+// stays in a wide bucket until the cursor arrives there, and moves at most once per level.
 //
-// A bucket is a list through the records themselves. A record may be in a bucket that comes
-// before its deadline, because a deadline that is put off moves nothing.
+// A bucket is a list that is linked through the records. A record may be in an earlier bucket than
+// its deadline requires, because an extended deadline does not move the record.
 type wheel struct {
 	log    *log
-	cursor int64              // no record that is in a bucket is due before it
-	heads  [levels*64 + 1]ref // of each bucket, and of the one that is being emptied
-	used   [levels]uint64     // one bit per bucket that is not empty
+	cursor int64              // no record in a bucket expires before this time
+	heads  [levels*64 + 1]ref // of the list of each bucket, and of the list that is being redistributed
+	used   [levels]uint64     // one bit per bucket with a record
 }
 
 const (
-	tickBits   = 20 // bits of a deadline below level 0
+	tickBits   = 20 // the low bits of a deadline, which level 0 ignores
 	levels     = 8
 	cascading  = levels * 64
-	bucketFlag = 1 << 31 // marks a bucket where a ref could be
+	bucketFlag = 1 << 31 // marks the number of a bucket in a field of type ref
 
 	never = math.MaxInt64
 )
 
-// bucket is where a deadline belongs.
+// bucket returns the number of the bucket for a deadline.
 func (w *wheel) bucket(deadline int64) int {
 	d := uint64(max(deadline, w.cursor)) >> tickBits
 	level := max(0, bits.Len64(d^uint64(w.cursor)>>tickBits)-1) / 6
 	return level*64 + int(d>>(6*level)&63)
 }
 
-// add puts a record that has a deadline on the wheel.
+// add adds a record with a deadline to the wheel.
 func (w *wheel) add(r *record, at ref) {
 	bucket := w.bucket(r.deadline)
 	next := w.heads[bucket]
@@ -50,7 +49,7 @@ func (w *wheel) add(r *record, at ref) {
 	w.used[bucket/64] |= 1 << (bucket % 64)
 }
 
-// remove takes a record off the wheel.
+// remove removes a record from the wheel.
 func (w *wheel) remove(r *record) {
 	next := r.next
 	w.link(r.prev, next)
@@ -59,7 +58,7 @@ func (w *wheel) remove(r *record) {
 	}
 }
 
-// relink notes that a record is in another place.
+// relink updates the neighbors of a record that has moved.
 func (w *wheel) relink(r *record, to ref) {
 	w.link(r.prev, to)
 	if next := r.next; next != 0 {
@@ -80,8 +79,8 @@ func (w *wheel) link(prev, next ref) {
 	}
 }
 
-// earliest is the first bucket that is not empty, and when it begins: no record is due
-// before.
+// earliest returns the first bucket with a record, and the time at which the bucket begins. No
+// record expires before that time.
 func (w *wheel) earliest() (bucket int, start int64) {
 	if w.heads[cascading] != 0 {
 		return cascading, 0
@@ -97,10 +96,11 @@ func (w *wheel) earliest() (bucket int, start int64) {
 	return 0, never
 }
 
-// expire calls bury for *records that are due, off the wheel already, until it has changed
-// limit records or no other is due. It returns how many it buried or put elsewhere: if
-// that is none, there was nothing to do. It looks at 16 times as many that are not due until
-// later in the current tick, and leaves the rest for the next tick. bury must not move records.
+// expire removes expired records from the wheel and calls expired for each. It stops after limit
+// changes, or if no other record has expired. It returns the number of records that it removed or
+// moved to another bucket; 0 means that there was nothing to do. Of the records that expire later
+// in the current tick, it examines at most 16 times limit, and leaves the rest for the next tick.
+// The function expired must not move records.
 func (w *wheel) expire(c *clock, limit int, expired func(r *record, at ref)) (changed int) {
 	for looked := 0; changed < limit; {
 		bucket, start := w.earliest()
@@ -124,19 +124,19 @@ func (w *wheel) expire(c *clock, limit int, expired func(r *record, at ref)) (ch
 				w.remove(r)
 				w.add(r, at)
 			default:
-				looked++ // due within this tick, but not yet
+				looked++ // expires within this tick, but not yet
 				continue
 			}
 			changed++
 		}
 		if w.heads[bucket] != 0 {
-			break // by the limit, or for less than a tick
+			break // because of the limit, or because the rest expires within this tick
 		}
 	}
 	return changed
 }
 
-// cascade makes a bucket the one that is being emptied.
+// cascade moves the list of a bucket to the list that is being redistributed.
 func (w *wheel) cascade(bucket int) {
 	at := w.heads[bucket]
 	w.link(bucketFlag|ref(bucket), 0)

@@ -7,13 +7,13 @@ import (
 	"github.com/zelt-go/kv/adaptor/driver"
 )
 
-// A writeOp is an operation that may change an entry. While it has the lock of the
-// entry's shard, at is the place of the live record, or 0.
+// A writeOp is one operation that may change an entry. While it holds the lock of the entry's
+// shard, record and at refer to the live record; they are nil and 0 if there is none.
 //
-// One that stores something is a loop, which begins again when the bound has refused it
-// and room could be made:
+// An operation that stores a value is a loop. It runs again if the budget has refused the write and
+// the store could reclaim memory:
 //
-//	var w write
+//	var w writeOp
 //	for w.begin(s, key, value, ttl) {
 //		w.put()
 //		w.end()
@@ -23,21 +23,22 @@ type writeOp struct {
 	store        *store
 	shard        *shard
 	key          string
-	hash         uint32 // of the key, for the index
+	hash         uint32 // the index hash of the key
 	value        value
-	size         int           // of the record of value
-	large        buffer        // that record if it is longer than maxSmall, written before the lock
-	unreserved   bool          // large has not been counted: it can only be exchanged for one that is there
-	ttl          time.Duration // a driver's
+	size         int           // of the record with value, in bytes
+	large        buffer        // the record with value, if longer than maxSmall; written before the lock is taken
+	unreserved   bool          // large is not reserved in the budget; it can only replace an existing record
+	ttl          time.Duration // as in package driver
 	clock        clock
-	reclaimClock clock   // of makeRoom
-	record       *record // the live record, and where it is
+	reclaimClock clock   // for MemoryKV.reclaim
+	record       *record // the live record
 	at           ref
 	ended        bool
 	err          error
 }
 
-// begin locks, and reports true, unless the write has ended, or err is why it can't be.
+// begin locks the shard and returns true. It returns false if the operation has ended or has
+// failed.
 func (w *writeOp) begin(s *store, key string, v value, ttl time.Duration) bool {
 	if w.ended {
 		return false
@@ -53,7 +54,7 @@ func (w *writeOp) begin(s *store, key string, v value, ttl time.Duration) bool {
 	return true
 }
 
-// end unlocks. The write has ended, unless it is to begin again.
+// end unlocks the shard. The operation has then ended, unless the loop has to run again.
 func (w *writeOp) end() {
 	w.unlock()
 	if w.large != nil && !w.unreserved {
@@ -66,7 +67,7 @@ func (w *writeOp) end() {
 	}
 }
 
-// lock finds the live record of key.
+// lock locks the shard of key and finds the live record.
 func (w *writeOp) lock(s *store, key string, ttl time.Duration) {
 	w.store, w.key, w.ttl, w.clock = s, key, ttl, s.kv.clock()
 	w.shard, w.hash = s.locate(key)
@@ -74,17 +75,17 @@ func (w *writeOp) lock(s *store, key string, ttl time.Duration) {
 	w.shard.lookUp(w)
 }
 
-// unlock unlocks, and frees a few entries that are due.
+// unlock unlocks the shard, and removes a few expired entries.
 func (w *writeOp) unlock() {
 	w.shard.compact(2, minGarbage)
 	w.shard.mu.Unlock()
 	w.store.kv.expireSome(&w.clock)
 }
 
-// valueIs reports whether v is what is stored.
+// valueIs reports whether the stored value equals v.
 func (w *writeOp) valueIs(v value) bool { return w.at != 0 && w.record.value().equal(v) }
 
-// put stores value, or, if the bound allows no more, reports false and changes nothing.
+// put stores value. If the budget is exhausted, it returns false, sets err, and changes nothing.
 func (w *writeOp) put() bool {
 	if !w.shard.put(w) {
 		w.err = w.store.kv.budget.errFull
@@ -97,7 +98,7 @@ func (w *writeOp) remove() {
 	w.shard.remove(w.hash, w.record, w.shard.index.slotOf(w.hash, w.at))
 }
 
-// prepare writes a large record, and refuses a value that is too long.
+// prepare writes a large record into a new buffer. It returns an error if the value is too long.
 func (w *writeOp) prepare(key string) error {
 	kv := w.store.kv
 	if limit := kv.config.MaxValueBytes; limit > 0 && len(w.value.text) > limit {
@@ -110,12 +111,12 @@ func (w *writeOp) prepare(key string) error {
 	if w.size <= maxSmall {
 		return nil
 	}
-	// Go's heap rounds up by less than this: its sizes are steps of at most 4 KiB, and then
-	// whole pages.
+	// The Go heap rounds up by less than 8 KiB: its size classes are at most 4 KiB apart, and
+	// larger sizes are whole pages.
 	limit := w.size + 8<<10
 	reserved := kv.budget.reserve(limit)
 	if !reserved && !w.store.hasSingleSegment(key, w.size) {
-		return nil // put will tell, if it comes to that
+		return nil // put returns the error, if it has to store the value
 	}
 	w.key = key
 	w.large = newRecord(w)
@@ -125,7 +126,7 @@ func (w *writeOp) prepare(key string) error {
 	return nil
 }
 
-// hasSingleSegment reports whether key has a record of its own segment, of size bytes or more.
+// hasSingleSegment reports whether key has a record in a single segment of at least size bytes.
 func (s *store) hasSingleSegment(key string, size int) bool {
 	sh, hash := s.locate(key)
 	sh.mu.Lock()
