@@ -939,7 +939,7 @@ func TestAValueThatTheStoreDoesNotTake(t *testing.T) {
 	}
 	require.Len(t, unstored, 2)
 	assert.ErrorIs(t, unstored[0], adaptor.ErrInvalidValue)
-	assert.ErrorContains(t, unstored[0], `kv: Set of GetOrLoad in namespace "ns": INVALID_VALUE: the value is of 202 bytes`)
+	assert.ErrorContains(t, unstored[0], `kv: Set of GetOrLoad in namespace "ns": INVALID_VALUE: the value has 202 bytes`)
 }
 
 // Nobody is told of what is not to be stored, or lost to a write.

@@ -23,9 +23,9 @@ type budget struct {
 
 func (b *budget) init(limit int64) {
 	b.limit = limit
-	text := fmt.Sprintf("there is no room for it within memory.Config.MaxBytes, %d", limit)
+	text := fmt.Sprintf("the write needs more memory than memory.Config.MaxBytes allows (%d bytes)", limit)
 	if limit == 0 {
-		text = "there are as many large values as the store can hold"
+		text = "the store cannot hold more large values"
 	}
 	b.errFull = driver.Reason(ErrFull, text)
 }

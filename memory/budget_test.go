@@ -79,7 +79,7 @@ func TestFull(t *testing.T) {
 			assert.ErrorIs(t, err, adaptor.ErrStoreOperationFailed)
 			assert.False(t, adaptor.OutcomeUnknown(err), "surely not applied")
 			assert.EqualError(t, err, fmt.Sprintf(`kv: Set in namespace "bounded": STORE_OPERATION_FAILED: `+
-				"there is no room for it within memory.Config.MaxBytes, %d", maxBytes))
+				"the write needs more memory than memory.Config.MaxBytes allows (%d bytes)", maxBytes))
 			assert.Equal(t, "absent", raw(t, s, "another"))
 			assert.ErrorIs(t, s.Set(ctx, "key1", strings.Repeat("w", 100_000)), memory.ErrFull, "a value that grows")
 			assert.Equal(t, `"`+value+`"`, raw(t, s, "key1"), "and stays as it was")
@@ -157,7 +157,7 @@ func TestMaxValueBytes(t *testing.T) {
 	} {
 		assert.ErrorIs(t, err, adaptor.ErrInvalidValue)
 		assert.EqualError(t, err, "kv: "+name+` in namespace "n": INVALID_VALUE: `+
-			"the value is of 11 bytes, and memory.Config.MaxValueBytes is 10")
+			"the value has 11 bytes, and memory.Config.MaxValueBytes allows 10")
 	}
 	assert.Equal(t, `"12345678"`, raw(t, s, "k"))
 	assert.Equal(t, "absent", raw(t, s, "k2"))

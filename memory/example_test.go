@@ -64,5 +64,5 @@ func ExampleErrFull() {
 	fmt.Println(err)
 	// Output:
 	// true true
-	// kv: Set in namespace "cache": STORE_OPERATION_FAILED: there is no room for it within memory.Config.MaxBytes, 67108864
+	// kv: Set in namespace "cache": STORE_OPERATION_FAILED: the write needs more memory than memory.Config.MaxBytes allows (67108864 bytes)
 }

@@ -103,7 +103,7 @@ func (w *writeOp) prepare(key string) error {
 	kv := w.store.kv
 	if limit := kv.config.MaxValueBytes; limit > 0 && len(w.value.text) > limit {
 		return driver.Reason(driver.ErrInvalidValue,
-			fmt.Sprintf("the value is of %d bytes, and memory.Config.MaxValueBytes is %d", len(w.value.text), limit))
+			fmt.Sprintf("the value has %d bytes, and memory.Config.MaxValueBytes allows %d", len(w.value.text), limit))
 	}
 	if w.size > maxRecord {
 		return driver.Reason(driver.ErrInvalidValue, "namespace, key and value together are longer than 1 GiB")

@@ -1,11 +1,14 @@
-// Package codec turns values into the JSON text that is stored, and back.
+// Package codec encodes values as the JSON text that stores keep, and decodes that text.
 //
-// The semantics are those of encoding/json, on the engine that is to be the next
-// encoding/json (github.com/go-json-experiment/json); plain values are written by a
-// faster writer of our own, to the same text. There are four differences: text
-// that is not UTF-8, or has an unpaired surrogate, is an error; <, >, & and U+2028
-// stay as they are; nesting beyond 10,000 is an error; and no value, however deep
-// or cyclic, and no panic in a method of it, ends the process.
+// It follows the semantics of encoding/json. The engine is github.com/go-json-experiment/json, the
+// planned next version of encoding/json. A faster writer in this package writes plain values, as
+// the same text. There are four differences from encoding/json:
+//
+//   - Text that is not UTF-8, or contains an unpaired surrogate, is an error.
+//   - The characters <, >, & and U+2028 are not escaped.
+//   - Nesting beyond 10,000 is an error.
+//   - No value ends the process, however deep or cyclic it is. Nor does a panic in a method of a
+//     value.
 package codec
 
 import (
@@ -20,8 +23,7 @@ import (
 	jsonv1 "github.com/go-json-experiment/json/v1"
 )
 
-// Marshal returns the compact JSON text of v. The caller owns it. An error is an
-// [*Error].
+// Marshal returns the compact JSON text of v. The caller owns the text. Every error is an [*Error].
 func Marshal(v any) (text []byte, err error) {
 	t := reflect.TypeOf(v)
 	defer recoverPanic(t, &err)
@@ -37,7 +39,7 @@ func Marshal(v any) (text []byte, err error) {
 	return text, nil
 }
 
-// engineText is the measure of what Marshal writes.
+// engineText returns the text that the engine writes. plainText must write the same text.
 func engineText(v any) ([]byte, error) {
 	opts := options
 	if v != nil {
@@ -52,16 +54,16 @@ func engineText(v any) ([]byte, error) {
 	return jsonv2.Marshal(v, opts)
 }
 
-// tooDeep finds the nesting that the engine lets through: it does not count an empty
-// slice or map at the bottom. Only text with that many brackets is read again.
+// tooDeep reports whether text is nested too deep. The engine does not count an empty slice or map
+// at the deepest level. Only a text with that many brackets is parsed again.
 func tooDeep(text []byte) bool {
 	return len(text) > 2*maxDepth &&
 		bytes.Count(text, []byte("["))+bytes.Count(text, []byte("{")) > maxDepth &&
 		!jsontext.Value(text).IsValid(options)
 }
 
-// Unmarshal decodes text into target, a pointer to a zero value; what it points to
-// shares no memory with text. An error is an [*Error], and leaves target undefined.
+// Unmarshal decodes text into target, which must be a pointer to a zero value. The result shares no
+// memory with text. Every error is an [*Error]. After an error, the value of target is undefined.
 func Unmarshal(text []byte, target any) (err error) {
 	t := reflect.TypeOf(target).Elem()
 	defer recoverPanic(t, &err)
@@ -92,12 +94,12 @@ var options = jsonv2.JoinOptions(
 	jsontext.EscapeForJS(false),
 )
 
-// numberOptions teach the engine encoding/json.Number, which it would take for a
-// string; they are used only where one occurs, since they switch fast paths off.
+// numberOptions make the engine treat encoding/json.Number as a number instead of a string. They
+// disable fast paths, so they are used only for types that contain a json.Number.
 var numberOptions = jsonv2.JoinOptions(options,
 	jsonv2.WithMarshalers(jsonv2.MarshalToFunc(func(enc *jsontext.Encoder, n json.Number) error {
 		if kind, length := enc.StackIndex(enc.StackDepth()); kind == '{' && length%2 == 0 {
-			return errors.ErrUnsupported // the name of a member: a string, as ever
+			return errors.ErrUnsupported // the name of a member is a string
 		}
 		return jsonv1.Number(n).MarshalJSONTo(enc)
 	})),
@@ -109,21 +111,21 @@ var numberOptions = jsonv2.JoinOptions(options,
 	})),
 )
 
-// What the quick options accept they read as the exact ones do, in one pass: they do
-// not check the whole text first, nor go on after an error. A refusal of theirs says
-// nothing: the exact ones have to read again.
+// With the fast options, the engine reads text in one pass: it does not check the whole text first,
+// and stops at the first error. Accepted text gives the same value as with the exact options. An
+// error has no meaning: the exact options must then read the text again.
 var (
 	fastOptions       = jsonv2.JoinOptions(options, jsonv1.ReportErrorsWithLegacySemantics(false))
 	fastNumberOptions = jsonv2.JoinOptions(numberOptions, jsonv1.ReportErrorsWithLegacySemantics(false))
-	// The engine has a faster way into an interface if no name comes twice.
+	// The engine decodes into an interface faster if duplicate names are not allowed.
 	fastAnyOptions = jsonv2.JoinOptions(fastOptions, jsontext.AllowDuplicateNames(false))
 )
 
-// Error says that a Go type and a JSON text did not come together. Its text, and
-// Reason, hold nothing of the value.
+// An Error describes a Go value that cannot be encoded, or a text that cannot be decoded. The
+// result of Error, and Reason, contain no part of the value.
 type Error struct {
 	Type   reflect.Type // nil for an untyped nil
-	Offset int64        // in the text, in bytes; -1 if unknown
+	Offset int64        // position in the text, in bytes; -1 if unknown
 	Reason string
 	Err    error // the cause; its text may quote the value
 }
@@ -148,27 +150,27 @@ func unmarshalError(t reflect.Type, err error) *Error {
 	return e
 }
 
-// causeText names the kind of a cause, as far as that quotes nothing of the value. What
-// lies below the engine's own errors is the user's, and is not looked at.
+// causeText describes a cause without any part of the value. It looks at the engine's own errors
+// only, and not at the errors of a user's methods that they wrap.
 func causeText(err error) string {
 	switch e := err.(type) {
 	case *keyError:
-		return fmt.Sprintf(": %v has keys that are no strings, integers or text marshalers", e.mapType)
+		return fmt.Sprintf(": %v has keys that are not strings, integers or text marshalers", e.mapType)
 	case *jsonv1.UnsupportedTypeError:
-		return fmt.Sprintf(": type %v has no JSON form", e.Type)
+		return fmt.Sprintf(": JSON cannot represent type %v", e.Type)
 	case *jsonv1.UnsupportedValueError:
-		return ": it holds what JSON has no form for, such as NaN, an infinity or a cycle"
+		return ": it contains a value that JSON cannot represent, such as NaN, an infinity or a cycle"
 	case *jsonv1.MarshalerError:
-		return fmt.Sprintf(": %v failed to marshal itself, or brought text that is not JSON", valueType(e.Type))
+		return fmt.Sprintf(": %v failed to marshal itself, or returned text that is not JSON", valueType(e.Type))
 	case *jsonv1.SyntaxError:
-		// The engine's texts for these two are constant; its others quote characters.
+		// The engine's texts for these two errors are constant. Its other texts quote characters.
 		switch e.Error() {
 		case "exceeded max depth":
 			return causeText(errTooDeep)
 		case "invalid UTF-8":
-			return ": it holds text that is not UTF-8"
+			return ": it contains text that is not UTF-8"
 		}
-		return ": it is not JSON, or holds an unpaired surrogate"
+		return ": it is not JSON, or contains an unpaired surrogate"
 	}
 	switch err {
 	case errTooDeep:
@@ -179,7 +181,8 @@ func causeText(err error) string {
 	return ""
 }
 
-// valueType is the type that a user wrote: the engine calls methods on a pointer.
+// valueType returns the type of the value in the user's code. The engine calls methods on a
+// pointer.
 func valueType(t reflect.Type) reflect.Type {
 	if t != nil && t.Kind() == reflect.Pointer {
 		return t.Elem()
@@ -206,20 +209,20 @@ func offsetText(offset int64) string {
 	return fmt.Sprintf(" (at byte %d)", offset)
 }
 
-// recoverPanic turns a panic, in a method of the value or in the engine, into an error.
+// recoverPanic turns a panic in the engine, or in a method of the value, into an error.
 func recoverPanic(t reflect.Type, err *error) {
 	if r := recover(); r != nil {
 		cause, _ := r.(error)
 		*err = &Error{
 			Type:   t,
 			Offset: -1,
-			Reason: fmt.Sprintf("type %v panicked on its way to or from JSON", t),
+			Reason: fmt.Sprintf("type %v panicked during its conversion to or from JSON", t),
 			Err:    &panicError{r, cause},
 		}
 	}
 }
 
-// panicError holds what a method panicked with; errors.As finds an error in it.
+// A panicError contains the argument of panic. If that is an error, errors.As finds it.
 type panicError struct {
 	value any
 	cause error

@@ -319,16 +319,16 @@ func TestUnmarshalRefuses(t *testing.T) {
 
 func TestErrorSaysWhy(t *testing.T) {
 	for want, err := range map[string]error{
-		"the stored value does not decode into type codec.user (at byte 24)":                                                                           Unmarshal([]byte(`{"id":"a","age":"secret"}`), new(user)),
-		"the stored value does not decode into type interface {}: nesting beyond 10,000 (at byte 10001)":                                               Unmarshal([]byte(strings.Repeat("[", 20_000)), new(any)),
-		"the stored value does not decode into type string: it holds text that is not UTF-8 (at byte 1)":                                               Unmarshal([]byte("\"\xff\""), new(string)),
-		"a value of type string can't be stored as JSON: it holds text that is not UTF-8":                                                              marshalErr("\xff"),
-		"a value of type []interface {} can't be stored as JSON: nesting beyond 10,000":                                                                marshalErr(wrap(1, 10_001)),
-		"a value of type map[string]interface {} can't be stored as JSON: type chan int has no JSON form":                                              marshalErr(map[string]any{"secret": make(chan int)}),
-		"a value of type map[interface {}]int can't be stored as JSON: map[interface {}]int has keys that are no strings, integers or text marshalers": marshalErr(map[any]int{"secret": 1}),
-		"a value of type json.RawMessage can't be stored as JSON: json.RawMessage failed to marshal itself, or brought text that is not JSON":          marshalErr(json.RawMessage("secret")),
-		"a value of type float64 can't be stored as JSON: it holds what JSON has no form for, such as NaN, an infinity or a cycle":                     marshalErr(math.NaN()),
-		"a value of type codec.pointerToItself can't be stored as JSON: it is cyclic, or its pointers are nested too deep":                             marshalErr(cycle()),
+		"the stored value does not decode into type codec.user (at byte 24)":                                                                            Unmarshal([]byte(`{"id":"a","age":"secret"}`), new(user)),
+		"the stored value does not decode into type interface {}: nesting beyond 10,000 (at byte 10001)":                                                Unmarshal([]byte(strings.Repeat("[", 20_000)), new(any)),
+		"the stored value does not decode into type string: it contains text that is not UTF-8 (at byte 1)":                                             Unmarshal([]byte("\"\xff\""), new(string)),
+		"a value of type string can't be stored as JSON: it contains text that is not UTF-8":                                                            marshalErr("\xff"),
+		"a value of type []interface {} can't be stored as JSON: nesting beyond 10,000":                                                                 marshalErr(wrap(1, 10_001)),
+		"a value of type map[string]interface {} can't be stored as JSON: JSON cannot represent type chan int":                                          marshalErr(map[string]any{"secret": make(chan int)}),
+		"a value of type map[interface {}]int can't be stored as JSON: map[interface {}]int has keys that are not strings, integers or text marshalers": marshalErr(map[any]int{"secret": 1}),
+		"a value of type json.RawMessage can't be stored as JSON: json.RawMessage failed to marshal itself, or returned text that is not JSON":          marshalErr(json.RawMessage("secret")),
+		"a value of type float64 can't be stored as JSON: it contains a value that JSON cannot represent, such as NaN, an infinity or a cycle":          marshalErr(math.NaN()),
+		"a value of type codec.pointerToItself can't be stored as JSON: it is cyclic, or its pointers are nested too deep":                              marshalErr(cycle()),
 	} {
 		// Positions are the engine's, and may be more exact some day.
 		text, _, _ := strings.Cut(err.Error(), " (at byte ")

@@ -12,17 +12,17 @@ import (
 	jsonv2 "github.com/go-json-experiment/json"
 )
 
-// The engine bounds how deep JSON text is nested, but not how long a row of
-// pointers is: `type P *P`, or a pointer to an interface that holds a pointer to an
-// interface and so on, adds no nesting, and recursion along it ends the process. It
-// also takes map keys that encoding/json refuses, those of no fixed order among them.
-// A type's shape says whether its values need a look first; few do.
+// The engine limits the nesting of JSON text, but not the length of a chain of pointers. A value of
+// `type P *P`, or a pointer to an interface that contains a pointer to an interface, and so on,
+// adds no nesting. The engine's recursion over such a chain would end the process. The engine also
+// accepts map keys that encoding/json refuses, including keys without a fixed order. The shape of a
+// type tells whether its values must be walked first. Few types need that.
 
-// shape is what has to be known of a type before the engine sees a value of it.
+// A shape describes a type, as far as the codec needs it before the engine processes a value.
 type shape struct {
-	needsWalk   bool // a value may hold an interface, an endless pointer or a refused map key
-	selfPointer bool // a pointer type that points to itself, type P *P: decoding into it has no end
-	number      bool // json.Number
+	needsWalk   bool // a value may contain an interface, a pointer cycle or a refused map key
+	selfPointer bool // contains a pointer type that points to itself, type P *P, which cannot be decoded
+	number      bool // contains json.Number
 }
 
 var shapes sync.Map // reflect.Type → shape
@@ -37,7 +37,7 @@ func shapeOf(t reflect.Type) shape {
 	return s
 }
 
-// add adds what is found in t and in the types that it is made of, but for those seen.
+// add adds the properties of t and of the types in t. It skips types in seen.
 func (s *shape) add(t reflect.Type, seen map[reflect.Type]bool) {
 	switch {
 	case seen[t], t == timeType:
@@ -82,7 +82,7 @@ func pointsToItself(t reflect.Type) bool {
 	return false
 }
 
-// isMemberName reports whether encoding/json makes names of members of map keys of type t.
+// isMemberName reports whether encoding/json accepts map keys of type t as names of members.
 func isMemberName(t reflect.Type) bool {
 	switch t.Kind() {
 	case reflect.String,
@@ -90,22 +90,22 @@ func isMemberName(t reflect.Type) bool {
 		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
 		return true
 	case reflect.Interface:
-		return false // what it holds may have no fixed order, or no name
+		return false // the dynamic keys may have no fixed order, or be no names
 	}
 	return t.Implements(textMarshaler)
 }
 
-// isVisible reports whether encoding/json looks at a field.
+// isVisible reports whether encoding/json encodes a field.
 func isVisible(f reflect.StructField) bool {
 	return (f.IsExported() || f.Anonymous) && f.Tag.Get("json") != "-"
 }
 
 const (
-	// maxDepth bounds the nesting of JSON text, as encoding/json does in reading.
+	// maxDepth limits the nesting of JSON text. It is the limit of encoding/json for decoding.
 	maxDepth = 10_000
-	// maxPath bounds the pointers, interfaces and containers on the way to any part of
-	// a value. The engine's recursion over as many takes some 50 MB of stack, far from
-	// the limit of 1 GB (250 MB on 32 bits), and 10,000 levels of JSON need far fewer.
+	// maxPath limits the number of pointers, interfaces and containers on the way to any part of a
+	// value. The engine's recursion over maxPath levels takes about 50 MB of stack. The limit of Go
+	// is 1 GB, or 250 MB on 32 bits. 10,000 levels of JSON need far less.
 	maxPath = 100_000
 )
 
@@ -114,13 +114,13 @@ var (
 	errTooDeep = errors.New("codec: nested beyond 10,000")
 )
 
-// keyError says that encoding/json knows no name of a member for a type of map keys.
+// A keyError describes a map whose keys encoding/json does not accept as names of members.
 type keyError struct{ mapType reflect.Type }
 
 func (e *keyError) Error() string { return "codec: map keys of type " + e.mapType.Key().String() }
 
-// inspect walks a value, as the engine will, and reports whether it found a
-// json.Number in it.
+// inspect walks a value in the same way as the engine. It reports whether the value contains a
+// json.Number, and returns an error if the value is cyclic, too deep or has refused map keys.
 func inspect(v reflect.Value) (number bool, err error) {
 	err = walk(v, 0, 0, &number)
 	return number, err
@@ -172,12 +172,12 @@ func walk(v reflect.Value, path, levels int, number *bool) error {
 	return nil
 }
 
-// marshalsItself reports whether the engine calls a method of v instead of looking
-// into it: one with a value receiver, or of a pointer when v has an address.
+// marshalsItself reports whether the engine calls a method of v instead of encoding its parts. The
+// method may have a value receiver or, if v is addressable, a pointer receiver.
 func marshalsItself(v reflect.Value) bool {
 	t := v.Type()
 	if t.Kind() == reflect.Pointer || t.Kind() == reflect.Interface {
-		return false // decided by what it points to
+		return false // depends on the type of the element
 	}
 	return implements(t, marshalers) || v.CanAddr() && implements(reflect.PointerTo(t), marshalers)
 }

@@ -16,12 +16,11 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// The engine reads fast and writes slowly. Plain values are written here, to the same
-// text: those of types without methods to marshal themselves, and with tags of but one
-// reading. What is not plain, or an error, is the engine's: the writer gives up the
-// whole value.
+// The engine decodes fast and encodes slowly. This file encodes plain values, as the same text. A
+// value is plain if its types have no methods to marshal themselves and only unambiguous tags. If
+// any part of a value is not plain, or is an error, the engine encodes the whole value.
 
-// plainText returns the text of a plain value, or nil if the engine has to write it.
+// plainText returns the text of a plain value, or nil if the engine must encode the value.
 func plainText(v any) (text []byte) {
 	scratch := scratchPool.Get().(*[]byte)
 	if b := appendAny((*scratch)[:0], v, 0); b != nil {
@@ -37,13 +36,13 @@ func plainText(v any) (text []byte) {
 
 var scratchPool = sync.Pool{New: func() any { b := make([]byte, 0, 512); return &b }}
 
-// appender appends the text of a value of some type to b, or returns nil to give up.
-// depth counts the interfaces, and the types inside themselves, on the way to v.
+// An appender appends the text of a value of one type to b. It returns nil if the engine must
+// encode the value. depth counts the interfaces and recursive types on the way to v.
 type appender func(b []byte, v reflect.Value, depth int) []byte
 
-var appenders sync.Map // reflect.Type → appender, nil for a type that isn't plain
+var appenders sync.Map // reflect.Type → appender; nil if the type is not plain
 
-// appenderOf returns the appender of a type; outer are the types that t is a part of.
+// appenderOf returns the appender of a type. enclosing lists the types that contain t.
 func appenderOf(t reflect.Type, enclosing ...reflect.Type) appender {
 	known, ok := appenders.Load(t)
 	switch {
@@ -127,8 +126,8 @@ func appendAny(b []byte, v any, depth int) []byte {
 	return appendDynamic(b, reflect.ValueOf(v), depth)
 }
 
-// appendDynamic is for types that are not known beforehand. Depth without an end is a
-// cycle, most often.
+// appendDynamic appends a value whose type is known only at run time. Unlimited depth usually means
+// a cycle.
 func appendDynamic(b []byte, v reflect.Value, depth int) []byte {
 	if known := appenderOf(v.Type()); known != nil && depth < 1000 {
 		return known(b, v, depth+1)
@@ -145,7 +144,7 @@ func orNull(known appender) appender {
 	}
 }
 
-// enclosed puts brackets around what begins at start, with a comma before each part.
+// enclosed replaces the comma at start with an opening bracket, and appends a closing bracket.
 func enclosed(start int, b []byte, brackets string) []byte {
 	switch {
 	case b == nil:
@@ -198,12 +197,13 @@ func mapAppender(elem appender) appender {
 	}
 }
 
-// membersAppender appends the fields of a struct, each after a comma, those of structs
-// embedded in it among them. names holds the names so far: none may come twice.
+// membersAppender returns an appender for the fields of a struct, each after a comma. Fields of
+// embedded structs are included. names contains the names so far; a second use of a name is not
+// plain.
 func membersAppender(t reflect.Type, enclosing []reflect.Type, names map[string]bool) appender {
 	type field struct {
 		index int
-		name  string // as in `,"name":`; none for an embedded struct
+		name  string // in the form `,"name":`; empty for an embedded struct
 		value appender
 		omit  []func(reflect.Value) bool
 	}
@@ -257,7 +257,7 @@ func membersAppender(t reflect.Type, enclosing []reflect.Type, names map[string]
 	}
 }
 
-// unambiguousTag matches the tags of fields of which there is but one reading.
+// unambiguousTag matches the field tags that have only one possible meaning.
 var unambiguousTag = regexp.MustCompile(`^(\w[\w-]*)?(,omitempty|,omitzero)*$`)
 
 func isEmpty(v reflect.Value) bool {
@@ -268,10 +268,10 @@ func isEmpty(v reflect.Value) bool {
 	return v.Kind() != reflect.Struct && v.IsZero()
 }
 
-// appendFloat writes exponents for the very large and small only, as JavaScript does.
+// appendFloat uses an exponent only for very large and very small numbers, as JavaScript does.
 func appendFloat(b []byte, f float64, bits int) []byte {
-	// Most are whole, or have one or two decimals. A decimal number of so few digits is
-	// the shortest one, if it is f at all.
+	// Most numbers are integers, or have one or two decimals. A decimal number with so few digits
+	// is the shortest representation, if it is equal to f.
 	if n := int64(f * 100); 0 < f && f < 1e12 && bits == 64 && float64(n)/100 == f {
 		b = strconv.AppendInt(b, n/100, 10)
 		switch tenths, rest := byte(n/10%10), byte(n%10); {
@@ -296,7 +296,7 @@ func appendFloat(b []byte, f float64, bits int) []byte {
 	return b
 }
 
-// appendString copies what needs no escapes; the rest is the engine's.
+// appendString copies a string without escapes. The engine encodes other strings.
 func appendString(b []byte, s string) []byte {
 	if needsEscape([]byte(s)) {
 		return orNil(jsontext.AppendQuote(b, s))
@@ -306,12 +306,13 @@ func appendString(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
-// needsEscape finds bytes other than ASCII without controls, quotes and backslashes.
+// needsEscape reports whether s contains a control character, a quote, a backslash or a byte that
+// is not ASCII.
 func needsEscape(s []byte) bool {
 	const each, high = 0x0101010101010101, 0x8080808080808080
 	for ; len(s) >= 8; s = s[8:] {
-		// The high bit says that a byte had it, or is less than what is taken from it.
-		// One byte borrows from the next only if it needs care itself.
+		// The high bit of a result byte is set if the byte had it, or is less than the number
+		// subtracted. A byte borrows from the next byte only if it needs an escape itself.
 		c := binary.NativeEndian.Uint64(s)
 		if ((c-each*' ')|((c^each*'"')-each)|((c^each*'\\')-each))&high != 0 {
 			return true

@@ -1,4 +1,4 @@
-// Package deptest holds the import rules of the project, each with its reason.
+// Package deptest checks the import rules of the project. Each rule has a reason.
 package deptest
 
 import (
@@ -13,7 +13,7 @@ import (
 
 const module = "github.com/zelt-go/kv"
 
-// rules: packages, and what none of them may depend on, itself or through others.
+// rules lists packages, and the packages that they must not import directly or indirectly.
 var rules = []struct {
 	packages  string
 	forbidden func(importPath string) bool
@@ -43,8 +43,8 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// The conformance suite brings nothing along: it imports the standard library and
-// adaptor, itself.
+// The conformance suite adds no dependency: it directly imports only the standard library and
+// adaptor.
 func TestSuiteImports(t *testing.T) {
 	imports := list(t, "-f", `{{join .Imports "\n"}}`, module+"/adaptor/adaptortest")
 	forbidden := notStandard(module + "/adaptor")
@@ -96,7 +96,7 @@ func within(parent string) func(string) bool {
 	return func(path string) bool { return path == parent || strings.HasPrefix(path, parent+"/") }
 }
 
-// notStandard accepts the standard library and the allowed packages.
+// notStandard reports whether a path is neither in the standard library nor allowed.
 func notStandard(allowed ...string) func(string) bool {
 	return func(path string) bool {
 		first, _, _ := strings.Cut(path, "/")

@@ -1,4 +1,4 @@
-// Package docs checks what is written about the project against the project.
+// Package docs checks the documents of the project against its files.
 package docs
 
 import (
@@ -15,7 +15,7 @@ import (
 
 const root = "../.."
 
-// Every Go snippet of the README stands, line for line, in an example that runs.
+// Each Go snippet of the README appears, line by line, in an example that runs.
 func TestSnippetsRun(t *testing.T) {
 	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
 	require.NoError(t, err)
@@ -45,7 +45,7 @@ func TestSnippetsRun(t *testing.T) {
 	}
 }
 
-// Every link to a file of ours leads somewhere.
+// Each link to a file of the project has a target.
 func TestLinks(t *testing.T) {
 	for _, name := range []string{"README.md", "CONTRIBUTING.md"} {
 		text, err := os.ReadFile(filepath.Join(root, name))

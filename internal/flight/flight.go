@@ -1,8 +1,8 @@
-// Package flight shares one running call among all who want its result.
+// Package flight shares one running call among all callers that need its result.
 //
-// golang.org/x/sync/singleflight does not fit: there a call runs on the context of
-// whoever came first, nobody can leave, and nobody can be kept out of a call whose
-// result is obsolete.
+// golang.org/x/sync/singleflight does not fit. Its calls run on the context of the first caller,
+// and a caller cannot stop waiting. Nor can a new caller be kept out of a call whose result is
+// obsolete.
 package flight
 
 import (
@@ -13,55 +13,57 @@ import (
 	"sync"
 )
 
-// Group runs at most one call per key at a time, but for those that were replaced. The
-// zero Group is ready. A key leaves nothing behind when its call ends.
+// A Group runs at most one call per key at a time, apart from replaced calls. The zero Group is
+// ready for use. Its methods may be called concurrently. When a call ends, the group forgets its
+// key.
 type Group[K comparable, V any] struct {
 	mu    sync.Mutex
 	calls map[K]*Call[K, V]
 }
 
-// Call is one run of a function, on a context of its own: it has the values of the
-// context that it was started with, and ends when the last who waits has left.
+// A Call is one run of a function. Its context has the values of the context that started the call,
+// and is canceled when the last waiting caller leaves.
 type Call[K comparable, V any] struct {
 	group  *Group[K, V]
 	key    K
-	parent *Call[K, V] // from within which it was started
+	parent *Call[K, V] // the call whose function started this one, or nil
 
-	// Guarded by the group's mutex.
+	// The group's mutex guards the next three fields.
 	tag      string
 	waiting  int
-	children []*Call[K, V] // what is waited for from within it
+	children []*Call[K, V] // the calls that this call's function waits for
 
 	cancel context.CancelFunc
-	done   chan struct{} // closed when what follows is set
+	done   chan struct{} // closed when the fields below are set
 	value  V
 	err    error
 	crash  *Crash
 }
 
-// Crash says how a function ended that did not return.
+// A Crash describes a function that ended without a return.
 type Crash struct {
-	Value  any // what it panicked with; nil if it called runtime.Goexit
+	Value  any // the argument of panic; nil after runtime.Goexit
 	Stack  []byte
 	Goexit bool
 }
 
-// Admission is the answer to the question whether a running call will do.
+// An Admission decides whether a caller may join a running call.
 type Admission int
 
 const (
-	Enter     Admission = iota // wait for it
-	LookAgain                  // do nothing
-	Replace                    // start another; who waits for the old one goes on waiting
+	Enter     Admission = iota // wait for the running call
+	LookAgain                  // neither wait nor start a call
+	Replace                    // start another call; callers of the old call keep waiting for it
 )
 
-// ErrSelfWait is the error of waiting, from within a call, for this call, for one that waits for it, or
-// for another one of its key: that would never end.
+// ErrSelfWait is returned by Join if the wait would never end. A function must not wait for its own
+// call, for another call of the same key, or for a call that waits for its own call.
 var ErrSelfWait = errors.New("flight: a call waits for itself")
 
-// Join takes a place in the call that runs at key if admit, which is told the call's tag,
-// says so, and otherwise starts f. Who gets a call must Wait for it. The call is nil
-// after LookAgain, and with an error. admit must not call the group.
+// Join returns the running call at key, or starts f as a new call. If a call is running, Join asks
+// admit, which receives the call and its tag. The caller must call Wait on the returned Call. Join
+// returns nil if admit returns LookAgain. It returns ErrSelfWait if the wait would never end. admit
+// must not call the group.
 func (g *Group[K, V]) Join(ctx context.Context, key K, admit func(c *Call[K, V], tag string) Admission,
 	f func(context.Context, *Call[K, V]) (V, error)) (*Call[K, V], error) {
 	from := g.callOf(ctx)
@@ -97,7 +99,7 @@ func (g *Group[K, V]) Join(ctx context.Context, key K, admit func(c *Call[K, V],
 	return c, nil
 }
 
-// groupKey is where a context carries the call of a group that it belongs to.
+// groupKey is the context key for the call of a group to which the context belongs.
 type groupKey[K comparable, V any] struct{ group *Group[K, V] }
 
 func (g *Group[K, V]) callOf(ctx context.Context) *Call[K, V] {
@@ -105,7 +107,7 @@ func (g *Group[K, V]) callOf(ctx context.Context) *Call[K, V] {
 	return c
 }
 
-// addWaiter counts one who waits, from within a call or not.
+// addWaiter counts a waiting caller. from is the call whose function waits, or nil.
 func (c *Call[K, V]) addWaiter(from *Call[K, V]) {
 	c.waiting++
 	if from != nil {
@@ -113,19 +115,19 @@ func (c *Call[K, V]) addWaiter(from *Call[K, V]) {
 	}
 }
 
-// waitsFor reports whether c is other, or something within c waits for it.
+// waitsFor reports whether c is other, or waits for other directly or through its children.
 func (c *Call[K, V]) waitsFor(other *Call[K, V]) bool {
 	return c == other || slices.ContainsFunc(c.children, func(c *Call[K, V]) bool { return c.waitsFor(other) })
 }
 
-// forget keeps others from joining.
+// forget removes c from the group, so that no other caller joins it.
 func (c *Call[K, V]) forget() {
 	g := c.group
 	if g.calls[c.key] == c {
 		delete(g.calls, c.key)
 	}
 	if len(g.calls) == 0 {
-		g.calls = nil // a map never shrinks
+		g.calls = nil // release the memory, because a map never shrinks
 	}
 }
 
@@ -150,15 +152,15 @@ func (c *Call[K, V]) run(ctx context.Context, f func(context.Context, *Call[K, V
 	returned = true
 }
 
-// SetTag sets what admit is told of the call; it was "".
+// SetTag sets the tag that admit receives. The initial tag is "".
 func (c *Call[K, V]) SetTag(tag string) {
 	c.group.mu.Lock()
 	defer c.group.mu.Unlock()
 	c.tag = tag
 }
 
-// Wait waits for the call's end, and reports whether it came before that of ctx, which is the one
-// that the call was joined with.
+// Wait waits until the call or ctx ends, and reports whether the call ended first. ctx must be the
+// context that was passed to Join.
 func (c *Call[K, V]) Wait(ctx context.Context) bool {
 	ended := true
 	select {
@@ -177,20 +179,20 @@ func (c *Call[K, V]) Wait(ctx context.Context) bool {
 	}
 	if !ended {
 		if c.waiting--; c.waiting == 0 {
-			c.forget() // nobody may join a call that is being canceled
+			c.forget() // no caller may join a call that is being canceled
 			c.cancel()
 		}
 	}
 	return ended
 }
 
-// removeChild ends one waiting for inner from within c.
+// removeChild removes one child after its wait has ended.
 func (c *Call[K, V]) removeChild(child *Call[K, V]) {
 	i := slices.Index(c.children, child)
 	c.children = slices.Delete(c.children, i, i+1)
 }
 
-// Result returns what the function returned, or how else it ended. It is for after Wait.
+// Result returns the results of the function, or a Crash. The caller must have waited with Wait.
 func (c *Call[K, V]) Result() (value V, crash *Crash, err error) {
 	return c.value, c.crash, c.err
 }

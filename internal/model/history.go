@@ -13,38 +13,38 @@ import (
 	"github.com/zelt-go/kv/adaptor"
 )
 
-// A Load is random operations from many goroutines on few keys.
+// A Load calls random operations on few keys from several goroutines.
 type Load struct {
 	Goroutines int
-	Operations int // of each goroutine
+	Operations int // per goroutine
 	TTLs       []time.Duration
 	Seed       uint64
 
-	// Slack is how much earlier or later than by the clock of this process an entry may
-	// expire: what a server's clock rounds away.
+	// Slack is how much earlier or later an entry may expire than by the clock of this process. A
+	// server's clock has a coarser resolution.
 	Slack time.Duration
 
-	// Pause is what a goroutine does before each operation; nil: it works for a moment.
+	// Pause is called before each operation. Nil means a short random amount of work.
 	Pause func(r *rand.Rand)
 
-	// Rests has all goroutines sleep together for some milliseconds now and then: otherwise
-	// a key is written so often that hardly an entry lives to its end. Who has slept is
-	// less often in another's way, so a history without is worth as much.
+	// Rests makes all goroutines sleep together for some milliseconds from time to time. Without
+	// it, each key is written so often that entries seldom reach their deadline. After a sleep,
+	// goroutines collide less often, so a check also needs histories without Rests.
 	Rests bool
 }
 
-// Mixed are TTLs so short that everything meets everything.
+// Mixed contains TTLs that are short enough to expire during a history.
 var Mixed = []time.Duration{0, 0, -1, time.Millisecond, time.Millisecond, 2 * time.Millisecond, time.Hour}
 
-// Record runs the load on a namespace that nobody else uses, and returns what happened, as
-// [Linearizable] wants it. A call that failed is left out if it surely did not happen; failed
-// is how many did, and unknown how many may have happened.
+// Record runs the load on a namespace that no other caller uses. It returns a history for
+// [Linearizable]. The history does not contain failed calls that were surely not applied. failed is
+// the number of failed calls; unknown is the number of failed calls that may have been applied.
 func (l Load) Record(store *adaptor.AtomicKVStore) (history []porcupine.Operation, failed, unknown int) {
 	values := []string{`1`, `2`, `3`, `"x"`}
 	pause := l.Pause
 	if pause == nil {
 		pause = func(r *rand.Rand) {
-			for range r.IntN(3) * 2000 { // some time, of which the scheduler may take more
+			for range r.IntN(3) * 2000 { // some time, which the scheduler may prolong
 				_ = r.Uint64()
 			}
 		}
@@ -72,7 +72,7 @@ func (l Load) Record(store *adaptor.AtomicKVStore) (history []porcupine.Operatio
 					By:    1,
 					TTL:   l.TTLs[r.IntN(len(l.TTLs))],
 				}
-				if r.IntN(4*len(places)) == 0 { // a fifth of what happens to a key
+				if r.IntN(4*len(places)) == 0 { // a fifth of the operations on a key
 					o.Kind = []Kind{GetMany, SetMany, DelMany, Keys, Clear}[r.IntN(5)]
 				}
 				o = o.WithValidTTL()
@@ -96,7 +96,7 @@ func (l Load) Record(store *adaptor.AtomicKVStore) (history []porcupine.Operatio
 							continue
 						}
 						counts[g].unknown++
-						ret = math.MaxInt64 / 4 // it may happen at any time
+						ret = math.MaxInt64 / 4 // it may be applied at any later time
 					}
 					parts[g] = append(parts[g], porcupine.Operation{
 						ClientId: g, Input: timedOperation{each, int64(call), int64(ret), int64(l.Slack)}, Output: got,
@@ -115,7 +115,8 @@ func (l Load) Record(store *adaptor.AtomicKVStore) (history []porcupine.Operatio
 	return history, failed, unknown
 }
 
-// withSleeps is pause, and at times sleep: one's sleep is everybody's.
+// withSleeps returns a function that calls pause and sometimes sleeps. All goroutines sleep
+// together.
 func withSleeps(pause func(*rand.Rand)) func(*rand.Rand) {
 	var awake sync.RWMutex
 	return func(r *rand.Rand) {
@@ -130,21 +131,21 @@ func withSleeps(pause func(*rand.Rand)) func(*rand.Rand) {
 	}
 }
 
-// Linearizable reports whether each key's operations could have happened one after the other,
-// each between its call and its return, and, if a check takes longer than limit, that
-// this is not known.
+// Linearizable checks whether the operations on each key could have happened one after the other,
+// each between its call and its return. The result is porcupine.Unknown if a check takes longer
+// than limit.
 func Linearizable(history []porcupine.Operation, limit time.Duration) porcupine.CheckResult {
 	return porcupine.CheckOperationsTimeout(historyModel, history, limit)
 }
 
-// timedOperation is an operation that happened at one moment in [call, ret].
+// A timedOperation is an operation that took effect at one moment in [call, ret].
 type timedOperation struct {
 	Operation
 	call, ret, slack int64
 }
 
-// keyState is what is known of a key: the deadline is somewhere in [lo, hi], since a
-// write in [c, r] with a TTL may die anywhere in [c+ttl, r+ttl]. Later reads narrow it.
+// keyState is the known state of a key. The deadline is between lo and hi: after a write with a TTL
+// during [c, r], the entry expires within [c+ttl, r+ttl]. Later reads narrow the range.
 type keyState struct {
 	found   bool
 	text    string
@@ -169,10 +170,10 @@ var historyModel = (&porcupine.NondeterministicModel{
 	Step: func(state, input, output any) []any {
 		s, in, out := state.(keyState), input.(timedOperation), output.(Result)
 		var next []any
-		if out.Unknown { // it has happened, or not
+		if out.Unknown { // applied, or not
 			next = append(next, s)
 		}
-		if s.found && (!s.expires || in.call < s.hi) { // it may have been alive
+		if s.found && (!s.expires || in.call < s.hi) { // the entry may have been live
 			alive := s
 			if s.expires && !out.Unknown {
 				alive.lo = max(s.lo, in.call+1)
@@ -181,7 +182,7 @@ var historyModel = (&porcupine.NondeterministicModel{
 				next = append(next, n)
 			}
 		}
-		if !s.found || s.expires && in.ret >= s.lo { // it may have been gone
+		if !s.found || s.expires && in.ret >= s.lo { // the entry may have been absent
 			if n, possible := (keyState{}).after(in, out); possible {
 				next = append(next, n)
 			}
@@ -190,7 +191,7 @@ var historyModel = (&porcupine.NondeterministicModel{
 	},
 }).ToModel()
 
-// after is the state that o leaves, if it may have returned out.
+// after returns the state after o, and reports whether o may have returned out in state s.
 func (s keyState) after(o timedOperation, out Result) (keyState, bool) {
 	found, text, change, want := o.Apply(s.found, s.text)
 	s.found, s.text = found, text
@@ -200,7 +201,7 @@ func (s keyState) after(o timedOperation, out Result) (keyState, bool) {
 	case change == SetDeadline:
 		s.expires, s.lo, s.hi = true, o.call+int64(o.TTL)-o.slack, o.ret+int64(o.TTL)+o.slack
 	}
-	if out.Unknown { // what it returned, nobody knows
+	if out.Unknown { // the result of the call is not known
 		return s, true
 	}
 	left := out.Left
@@ -216,7 +217,7 @@ func (s keyState) after(o timedOperation, out Result) (keyState, bool) {
 	}
 	if s.expires {
 		lo, hi := o.call+int64(left)-o.slack, o.ret+int64(left)+o.slack
-		if left == time.Millisecond { // or anything below
+		if left == time.Millisecond { // or less, because TTL rounds up
 			lo = o.call + 1
 		}
 		s.lo, s.hi = max(s.lo, lo), min(s.hi, hi)

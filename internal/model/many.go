@@ -9,9 +9,11 @@ import (
 	"github.com/zelt-go/kv/adaptor"
 )
 
-// The methods that work on many keys. None is one atomic step: to each key it is what [Operation.At]
-// says, at a moment of its own between call and return. (Clear on a Redis Cluster may delete a key twice, if it had to
-// begin again: what happens in between then looks wrong. It takes a connection lost meanwhile.)
+// The methods that work on many keys. None is one atomic step. For each key, [Operation.At] gives
+// the equivalent operation, which takes effect at some moment between call and return.
+//
+// Clear on a Redis Cluster may delete a key twice if a lost connection makes it start again. A
+// write between the two deletions then looks wrong.
 const (
 	GetMany Kind = Kinds + iota
 	SetMany
@@ -20,21 +22,22 @@ const (
 	Tree
 	Clear
 	ClearTree
-	AllKinds // how many there are
+	AllKinds // the number of methods
 )
 
-// At is what o, on many keys, is to the one of index i. That Keys lists a key is that there was one.
+// At returns the operation on one key that is equivalent to o on the key of index i. A key that
+// Keys lists is a key that Has finds.
 func (o Operation) At(i int) Operation {
 	o.Kind = [...]Kind{Get, Set, Del, Has, Has, Del, Del}[o.Kind-GetMany]
 	o.Key = i
 	return o
 }
 
-// Below reports whether o reaches the namespaces below the store, too.
+// Below reports whether o includes the namespaces below the store.
 func (o Operation) Below() bool { return o.Kind == Tree || o.Kind == ClearTree }
 
-// DoMany calls an operation on many keys of a real store, and returns what came of each. The places are all
-// that there may be in the store, and, if o reaches them, below it.
+// DoMany calls an operation on many keys of a real store, and returns a result for each key. The
+// keys must include every key in the store and, if o includes them, in the namespaces below.
 func (o Operation) DoMany(ctx context.Context, s *adaptor.AtomicKVStore, places []adaptor.Place) []Result {
 	results := make([]Result, len(places))
 	keys := make([]string, len(places))
@@ -86,7 +89,8 @@ func (o Operation) DoMany(ctx context.Context, s *adaptor.AtomicKVStore, places 
 	return results
 }
 
-// markListed notes that place was listed. What may not be makes a result that no Operation has.
+// markListed marks the result of a listed key. A key that must not be listed, or is listed twice,
+// gets a result that no Operation has.
 func markListed(results []Result, places []adaptor.Place, place adaptor.Place) {
 	i := slices.IndexFunc(places, func(p adaptor.Place) bool { return p.Key == place.Key && slices.Equal(p.Path, place.Path) })
 	switch {

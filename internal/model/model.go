@@ -1,6 +1,6 @@
-// Package model says what the operations of a store do to a key, and checks stores by it: one
-// operation after the other, and histories of concurrent ones. Every adaptor is checked by the
-// same model.
+// Package model describes the effect of each operation of a store on a key, and checks stores
+// against that description. It checks sequences of operations and histories of concurrent
+// operations. The tests of every adaptor use the same model.
 package model
 
 import (
@@ -33,7 +33,7 @@ const (
 	Swap
 	Persist
 	IncrTTL
-	Kinds // how many work on one key
+	Kinds // the number of methods that work on one key
 )
 
 var kindNames = [...]string{
@@ -41,14 +41,14 @@ var kindNames = [...]string{
 	"GetMany", "SetMany", "DelMany", "Keys", "Tree", "Clear", "ClearTree",
 }
 
-// Operation is one call. Values are JSON text.
+// An Operation is one call. Values are JSON text.
 type Operation struct {
 	Kind       Kind
-	Store, Key int           // which of the stores and keys of the check
+	Store, Key int           // indexes into the stores and keys of the check
 	Value, Old string        // Set, SetNX, CompareAndSwap, Swap: Value; CompareAndSwap, CompareAndDelete: Old
 	By         int64         // Incr, IncrTTL
-	TTL        time.Duration // of a write, in whole milliseconds; 0: none; -1: keep
-	Pause      time.Duration // that passes before, where time is fake
+	TTL        time.Duration // of a write, in whole milliseconds; 0: none; -1: keep the TTL
+	Pause      time.Duration // time before the call, if time is fake
 }
 
 func (o Operation) String() string {
@@ -56,17 +56,17 @@ func (o Operation) String() string {
 		o.Pause, kindNames[o.Kind], o.Store, o.Key, o.Value, o.Old, o.By, o.TTL)
 }
 
-// Result is what a call returned.
+// A Result contains the results of a call.
 type Result struct {
 	Done    bool          // found, existed, stored, swapped, deleted
 	Text    string        // Get, GetDel, Swap
 	Sum     int64         // Incr, IncrTTL
 	Left    time.Duration // IncrTTL, TTL; 0: never expires
 	Code    adaptor.Code  // of the error
-	Unknown bool          // the write may have happened
+	Unknown bool          // the write may have been applied
 }
 
-// Change is what becomes of the deadline.
+// A Change is the effect of an operation on the deadline.
 type Change int
 
 // The changes.
@@ -86,8 +86,8 @@ func changeTo(ttl time.Duration) Change {
 	return SetDeadline
 }
 
-// Apply does o to a key: found and text are before and after. It has no clock: who uses it knows
-// whether the key is still there, and Result.Left is left out.
+// Apply applies o to a key. found and text describe the key before and after. Apply has no clock:
+// the caller decides whether the key has expired, and Result.Left is not set.
 func (o Operation) Apply(found bool, text string) (bool, string, Change, Result) {
 	switch o.Kind {
 	case Get:
@@ -135,7 +135,7 @@ func (o Operation) Apply(found bool, text string) (bool, string, Change, Result)
 	panic("no such operation")
 }
 
-// ReturnsTTL reports whether o returns the time that is left, where the key is found.
+// ReturnsTTL reports whether o returns the time left of an existing key.
 func (o Operation) ReturnsTTL() bool { return o.Kind == TTL || o.Kind == IncrTTL }
 
 func (o Operation) options() []adaptor.Option {
@@ -193,7 +193,7 @@ func (o Operation) Do(ctx context.Context, s *adaptor.AtomicKVStore, key string)
 	return r
 }
 
-// WithValidTTL gives o a ttl that its kind takes.
+// WithValidTTL returns o with a TTL that its method accepts.
 func (o Operation) WithValidTTL() Operation {
 	switch o.Kind {
 	case Expire:

@@ -1,5 +1,5 @@
-// Package mutant plants bugs: it runs tests on a copy of a source file with a bug in
-// it, so that a test can show that it would see the bug.
+// Package mutant plants bugs. It runs tests on a copy of a source file with a bug, so that a test
+// can show that it finds the bug.
 package mutant
 
 import (
@@ -11,10 +11,10 @@ import (
 	"testing"
 )
 
-// Test runs `go test` with args, in the folder of the calling test, on a build in
-// which the first old in file reads new. It returns what that printed, and whether it
-// failed. The file itself is not touched. It fails t if file has no old: then the code
-// has changed, and the bug has to be planted anew.
+// Test runs `go test` with args in the folder of the calling test. In the build, new replaces the
+// first occurrence of old in file; the file itself stays unchanged. Test returns the output of `go
+// test`, and whether `go test` failed. If file does not contain old, the code has changed and the
+// bug no longer fits: Test then fails t.
 func Test(t *testing.T, file, old, new string, args ...string) (output string, failed bool) {
 	t.Helper()
 	source, err := os.ReadFile(file)
