@@ -7,7 +7,7 @@ import (
 	"github.com/zelt-go/kv/adaptor"
 )
 
-// allocations measures how often one operation of ours allocates.
+// allocations measures how many times one operation of MemoryKV allocates.
 func allocations(m setup) result {
 	z := m.open(config{sweep: time.Minute}).(*zelt)
 	fillValues(time.Hour)(z, m.entries)

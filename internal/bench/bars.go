@@ -1,7 +1,7 @@
 package main
 
-// bar is what a work of ours may cost: a ratio to what a peer costs, or, without a
-// peer, a value.
+// A bar limits the cost of a workload for MemoryKV. With a peer, the limit is a ratio to the peer's
+// cost. Without a peer, it is a value.
 type bar struct {
 	title      string
 	workload   string
@@ -10,7 +10,7 @@ type bar struct {
 	metric     metric
 	peerMetric metric
 	atMost     float64
-	aim        float64 // 0: none beyond atMost
+	aim        float64 // 0 means none beyond atMost
 }
 
 const (
@@ -18,7 +18,7 @@ const (
 	million  = 1_000_000
 )
 
-// bars is the table of PERFORMANCE.md.
+// bars contains the table of PERFORMANCE.md.
 var bars = []bar{
 	{"`Has` hit with TTL, zipf over 1M keys, 2 procs; otter: `GetIfPresent` with expiry", "has-ttl-zipf", million, "otter", opTime, opTime, 0.7, 0.5},
 	{"`Has` hit without TTL, 1,000 hot keys, 1 proc; xsync: `Load`", "has-hot", thousand, "xsync", opTime, opTime, 2.0, 1.2},
@@ -33,9 +33,9 @@ var bars = []bar{
 	{"`Set` of a struct of 140 bytes, 1 proc; fiber memory and encoding/json", "typed-set", thousand, "fiber", opTime, opTime, 0.9, 0.75},
 	{"heap per entry of 16 + 64 bytes with TTL, 1M", "fill", million, "go-cache", heapEntry, heapEntry, 0.7, 0.6},
 	{"heap per entry of 16 + 64 bytes with TTL, 5M", "fill", 5 * million, "go-cache", heapEntry, heapEntry, 0.7, 0.6},
-	{"what 5M entries add to `runtime.GC()`", "fill", 5 * million, "go-cache", gcAdded, gcAdded, 0.02, 0.002},
-	{"1M keys expire at once: longest stall of a Get or a Set; go-cache: of a Get", "expiry", million, "go-cache", worstBoth, worstGet, 0.1, 0.01},
-	{"1M keys expire at once: longest stall of a Get or a Set", "expiry", million, "", worstBoth, "", 10, 0},
+	{"time that 5M entries add to `runtime.GC()`", "fill", 5 * million, "go-cache", gcAdded, gcAdded, 0.02, 0.002},
+	{"1M keys expire at the same time: longest stall of a Get or a Set; go-cache: of a Get", "expiry", million, "go-cache", worstBoth, worstGet, 0.1, 0.01},
+	{"1M keys expire at the same time: longest stall of a Get or a Set", "expiry", million, "", worstBoth, "", 10, 0},
 	{"idle sweep with 5M live keys; go-cache: `DeleteExpired`", "fill", 5 * million, "go-cache", sweepTime, sweepTime, 0.001, 0},
 	{"churn: 100M deletes and sets, half each, over 1M keys, then 10M namespaces used once: heap against the first 1M", "churn", million, "", heapGrown, "", 1.2, 1.05},
 	{"allocations of `Has`", "allocs", thousand, "", hasAllocs, "", 0, 0},
@@ -45,7 +45,7 @@ var bars = []bar{
 	{"allocations of `Set` of a small struct", "allocs", thousand, "", setAllocs, "", 2, 0},
 }
 
-// jobs are the measurements that a bar compares: ours first.
+// jobs returns the measurements that a bar compares. The first is for MemoryKV.
 func (b bar) jobs() []job {
 	jobs := []job{{b.workload, ours, b.entries}}
 	if b.peer != "" {

@@ -51,7 +51,7 @@ func TestVerdict(t *testing.T) {
 	assert.Equal(t, "w | 4 ms (3–50) |  | – | 10 ms | – | pass", strings.Join(v.row(), " | "))
 }
 
-// rounded is the outcome of rounds that took so many ns.
+// rounded returns the outcome of rounds that took the given times, in ns.
 func rounded(values ...float64) *outcome {
 	o := &outcome{}
 	for _, v := range values {

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The test binary is its own child process.
+// The test binary also serves as the child process.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "-workload" {
 		main()
@@ -21,13 +21,13 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// shrunk is j on a small store.
+// shrunk returns j for a store of at most 100 entries.
 func shrunk(j job) job {
 	j.Entries = min(j.Entries, 100)
 	return j
 }
 
-// Every job of every report runs, and measures what the bars ask for.
+// Each job of each report runs, and measures every metric that the bars compare.
 func TestJobs(t *testing.T) {
 	done := outcomes{}
 	for _, jobs := range [][]job{barJobs(bars), peerJobs(), growthJobs(), collectionJobs(), plotJobs()} {
@@ -64,7 +64,7 @@ func TestExpiry(t *testing.T) {
 }
 
 func newRounds(t *testing.T, n int) rounds {
-	t.Setenv("GORACE", "atexit_sleep_ms=0") // a second for each child otherwise
+	t.Setenv("GORACE", "atexit_sleep_ms=0") // otherwise the race detector sleeps for a second in each child
 	program, err := os.Executable()
 	require.NoError(t, err)
 	return rounds{program: program, n: n, span: time.Millisecond, progress: io.Discard}
@@ -82,7 +82,8 @@ func TestRounds(t *testing.T) {
 	}
 }
 
-// A child that fails fails its bar, and says why and how to repeat it.
+// If a child process fails, its bar fails. The error contains the cause and the command to repeat
+// it.
 func TestChildFails(t *testing.T) {
 	b := bar{title: "w", workload: "typed-get", entries: 10, peer: "xsync", metric: opTime, peerMetric: opTime, atMost: 1}
 	v := b.judge(newRounds(t, 2).run(context.Background(), b.jobs()))

@@ -13,15 +13,17 @@ import (
 )
 
 const (
-	// replacements per entry, a delete and a set each: 100M of both over 1M entries.
+	// replacements is the number of replacements per entry. Each deletes and sets, so 1M entries
+	// make 100M operations.
 	replacements = 50
 
-	// namespaces per entry: 10M of them, used once each.
+	// namespaces is the number of namespaces per entry, each of which is used once: 10M for 1M
+	// entries.
 	namespaces = 10
 )
 
-// churn measures how a store of ours grows that holds m.entries entries at any time, but
-// ever other ones.
+// churn measures how a MemoryKV grows that always contains m.entries entries, while they are
+// replaced by others.
 func churn(m setup) result {
 	const churners = 2
 	parts := make([]*churner, churners)
@@ -58,11 +60,11 @@ func churn(m setup) result {
 	}}
 }
 
-// The lengths of values vary around valueLength.
+// The lengths of the values vary around valueLength.
 const shortest, longestValue = 40, 88
 
-// churner replaces entries of its own: each slot holds one, whose key has the slot's
-// generation.
+// A churner replaces its own entries. It has slots with one entry each. The key of an entry
+// contains the number of the slot and the slot's generation.
 type churner struct {
 	id          uint64
 	generations []uint32
@@ -78,7 +80,7 @@ func newChurner(id, slots int) *churner {
 	return c
 }
 
-// key returns a key of 16 bytes that no other slot and no other generation has.
+// key returns a key of 16 bytes that differs for all slots and generations.
 func (c *churner) key(slot int) string {
 	n := 1<<63 | c.id<<56 | uint64(slot)<<32 | uint64(c.generations[slot])
 	return strconv.FormatUint(n, 16)

@@ -9,31 +9,31 @@ import (
 	"time"
 )
 
-// What only some stores can do with many keys, or with a loader.
+// Interfaces of stores that work on many keys, or load values.
 type (
-	// loader stores return the value at key, and load and store it if there is none.
+	// A loader returns the value at key. If there is none, it loads and stores the value.
 	loader interface {
 		Load(key string) (value []byte)
 		Del(key string)
 	}
 
-	// batchGetter stores get many values in one call.
+	// A batchGetter gets many values in one call.
 	batchGetter interface {
 		GetMany(keys []string) (found int)
 	}
 
-	// keyLister stores list all keys, and call f for each.
+	// A keyLister calls f for each key.
 	keyLister interface{ List(f func(key string)) }
 
-	// clearer stores delete the entries of the namespace, and no others.
+	// A clearer deletes the entries of the namespace under test, and no others.
 	clearer interface {
 		Clear()
-		// SetOther stores what is in another namespace.
+		// SetOther stores a value in another namespace.
 		SetOther(key string, value []byte)
 	}
 )
 
-// batchSize is how many keys go into one call.
+// batchSize is the number of keys in one call.
 const batchSize = 100
 
 func load(s store, keys keys) (found int) {
@@ -46,7 +46,7 @@ func load(s store, keys keys) (found int) {
 	return found
 }
 
-// reload has each key loaded.
+// reload deletes each key and loads it again.
 func reload(s store, keys keys) (found int) {
 	l := s.(loader)
 	for i := range keys.len() {
@@ -70,8 +70,8 @@ func getMany(s store, keys keys) (found int) {
 	return found
 }
 
-// list measures a goroutine that lists all keys, beside one that sets some without a pause. An operation is
-// one key listed.
+// list measures a goroutine that lists all keys, while another goroutine sets some keys without a
+// pause. One listed key counts as an operation.
 func list(m setup) result {
 	s := m.open(config{entries: m.entries, sweep: time.Minute})
 	fillValues(time.Hour)(s, m.entries)
@@ -84,8 +84,8 @@ func list(m setup) result {
 	})
 }
 
-// clearOne measures one Clear of half of the entries, beside a goroutine that sets some of the other half. An
-// operation is one entry deleted.
+// clearOne measures one Clear of half of the entries, while a goroutine sets some of the other
+// half. One deleted entry counts as an operation.
 func clearOne(m setup) result {
 	s := m.open(config{entries: m.entries, sweep: time.Minute})
 	c := s.(clearer)
@@ -104,7 +104,7 @@ func clearOne(m setup) result {
 	return r
 }
 
-// others sets what is in the other namespace.
+// others sets keys of the other namespace.
 type others struct {
 	store
 	clearer
@@ -112,8 +112,8 @@ type others struct {
 
 func (o others) Set(key string, value []byte, _ time.Duration) { o.SetOther(key, value) }
 
-// beside measures op, again and again during the span and at least once, while a goroutine sets. The longest Set
-// before it began is what the machine does by itself.
+// beside measures op while a goroutine sets keys. It calls op repeatedly during the span, and at
+// least once. The longest Set before op shows the delays that the machine causes by itself.
 func beside(m setup, s store, op func() (n int)) result {
 	calm := max(m.span/2, 100*time.Millisecond)
 	deadline := time.Now().Add(calm)
@@ -139,7 +139,7 @@ func beside(m setup, s store, op func() (n int)) result {
 	}}
 }
 
-// collections are the workloads of the report, with what stands beside ours.
+// collections lists the workloads of the report, with the stores that are compared.
 var collections = []struct {
 	workload string
 	entries  int
@@ -147,8 +147,8 @@ var collections = []struct {
 	peers    []string
 	metrics  []metric
 }{
-	{"load-hit", thousand, "`GetOrLoad` that finds its key, 1,000 hot keys, 1 proc, of JSON text; otter: `Get` with a loader, of a value that nobody copies", []string{ours, "otter"}, []metric{opTime}},
-	{"reload", thousand, "`Del`, then `GetOrLoad` that loads, 1 proc: ours leaves a note while it loads, so that a `Del` meanwhile wins", []string{ours, "otter"}, []metric{opTime}},
+	{"load-hit", thousand, "`GetOrLoad` that finds its key, 1,000 hot keys, 1 proc, of JSON text; otter: `Get` with a loader, of a value that is not copied", []string{ours, "otter"}, []metric{opTime}},
+	{"reload", thousand, "`Del`, then `GetOrLoad` that loads, 1 proc: ours stores a placeholder while it loads, so that a concurrent `Del` wins", []string{ours, "otter"}, []metric{opTime}},
 	{"get-each", million, "`GetRaw` with TTL, zipf over 1M keys, 2 procs, one by one", []string{ours}, []metric{opTime}},
 	{"get-many", million, "the same by `GetMany` of 100 keys, ns for each; otter: `BulkGet`", []string{ours, "otter"}, []metric{opTime}},
 	{"list", million, "all of 1M keys listed, ns for each, while a goroutine sets; go-cache: `Items`, a copy under its lock; otter: `Keys`; xsync: `Range`", []string{ours, "go-cache", "otter", "xsync"}, []metric{opTime, worstSet, p999Set, baselineSet}},
@@ -164,7 +164,8 @@ func collectionJobs() (jobs []job) {
 	return jobs
 }
 
-// reportCollections measures what is built on a store. There are no bars: the stores promise too different things.
+// reportCollections measures operations on many keys. There are no bars, because the stores promise
+// too different things.
 func reportCollections(ctx context.Context, r rounds, w io.Writer) error {
 	writeHead(w, "Loads, batches, lists")
 	done := r.run(ctx, collectionJobs())

@@ -7,31 +7,31 @@ import (
 )
 
 const (
-	// resolution is how finely the latency is drawn.
+	// resolution is the width of a step in the picture of latencies.
 	resolution = 5 * time.Millisecond
 
-	// maxWait is how long the load goes on if the expired entries do not go.
+	// maxWait is the longest time that the load continues if the expired entries are not removed.
 	maxWait = 8 * time.Second
 
-	// fixedWait is how long it goes on for a store that can't tell when they are gone.
+	// fixedWait is the time that the load continues for a store that cannot count its entries.
 	fixedWait = 4 * time.Second
 )
 
-// expiry measures a load of Gets and Sets while all other entries expire at once: one
-// goroutine gets, one sets, without a pause, beside the store's own collector. The load's
-// own entries, one for ten, never expire.
+// expiry measures a load of Gets and Sets while all other entries expire at the same time. One
+// goroutine gets and one sets, without a pause, while the store's own collector runs. The entries
+// of the load never expire. There is one of these for ten entries that expire.
 func expiry(m setup) result {
 	staying := m.entries / 10
 	s := m.open(config{entries: m.entries + staying, sweep: time.Second})
 	start := time.Now()
 	fillValues(0)(s, staying)
 	getOrder, setOrder := shuffled(staying, 1), shuffled(staying, 2)
-	// Thrice what it should take to store the others.
+	// Three times the expected time to store the other entries.
 	deadline := time.Now().Add(30*time.Since(start) + 250*time.Millisecond + m.span)
 	for i := range m.entries {
 		ttl := time.Until(deadline)
 		if ttl < m.span {
-			panic("it took too long to store what is to expire: the machine is too busy")
+			panic("it took too long to store the entries that expire: the machine is too busy")
 		}
 		s.Set(key(staying+i), sampleValue, ttl)
 	}
@@ -69,8 +69,8 @@ func expiry(m setup) result {
 	return result{values, map[string][]float64{"Get": gets.series, "Set": sets.series}}
 }
 
-// waitUntilGone returns how long after the deadline the store held no more than what
-// stays; 0 if that can't be told.
+// waitUntilGone waits until the store holds at most staying entries. It returns the time from the
+// deadline until then, or 0 if the store cannot count its entries or takes too long.
 func waitUntilGone(s store, staying int, deadline time.Time) time.Duration {
 	l, ok := s.(lister)
 	if !ok {
@@ -89,22 +89,22 @@ func waitUntilGone(s store, staying int, deadline time.Time) time.Duration {
 
 func shuffled(n int, seed uint64) keys { return uniform(n, rand.New(rand.NewPCG(seed, 2))) }
 
-// latencies is what one goroutine sees.
+// latencies contains the latencies that one goroutine measures.
 type latencies struct {
 	start    time.Time
 	deadline time.Duration // after start
-	series   []float64     // the longest in each bucket since start, in ns
-	baseline time.Duration // the longest that ended before the deadline
-	worst    time.Duration // the longest that ended after
-	after    histogram     // all that ended after
+	series   []float64     // the longest latency in each step since start, in ns
+	baseline time.Duration // the longest latency that ended before the deadline
+	worst    time.Duration // the longest latency that ended after the deadline
+	after    histogram     // all latencies that ended after the deadline
 }
 
 func newLatencies(deadline time.Time, baseline time.Duration) *latencies {
 	return &latencies{start: deadline.Add(-baseline), deadline: baseline, series: make([]float64, (2*baseline+maxWait+fixedWait)/resolution)}
 }
 
-// record calls op again and again until stop is closed. A latency lasts from the end of
-// the previous call to the end of the next: a goroutine that was not let run waited, too.
+// record calls op repeatedly until stop is closed. A latency lasts from the end of one call to the
+// end of the next. It therefore includes the time that the goroutine waits for a processor.
 func (l *latencies) record(stop <-chan struct{}, order keys, op func(key string)) {
 	last := time.Since(l.start)
 	for i := 0; ; i++ {
@@ -123,8 +123,7 @@ func (l *latencies) record(stop <-chan struct{}, order keys, op func(key string)
 	}
 }
 
-// add records a call that lasted from one time to another, in each bucket that it
-// touches.
+// add records a call between two times, in each step that the call overlaps.
 func (l *latencies) add(from, to time.Duration) {
 	took := to - from
 	if to < l.deadline {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// fill measures what a filled store costs a program that leaves it alone: memory, the
-// time of Go's collector, and the search for expired entries where there are none.
+// fill measures the cost of a full store that is not used: memory, the time of Go's collector, and
+// the search for expired entries if there are none.
 func fill(m setup) result {
 	s, costs := m.fill()
 	if sweeper, ok := s.(sweeper); ok {
@@ -16,7 +16,7 @@ func fill(m setup) result {
 	return result{Values: costs}
 }
 
-// fill returns a store that is full, and what that costs.
+// fill returns a full store, and its cost in memory and in garbage collection.
 func (m setup) fill() (store, map[metric]float64) {
 	heapBefore, gcBefore := forceGC()
 	s := m.open(config{entries: m.entries})
@@ -28,7 +28,7 @@ func (m setup) fill() (store, map[metric]float64) {
 	}
 }
 
-// forceGC returns the bytes that are live, and how long a forced collection takes.
+// forceGC returns the number of live bytes, and the median time of a forced collection.
 func forceGC() (heap float64, took time.Duration) {
 	var times []float64
 	for range 5 {
@@ -41,7 +41,7 @@ func forceGC() (heap float64, took time.Duration) {
 	return float64(stats.HeapAlloc), time.Duration(summarize(times).median)
 }
 
-// grow measures reads, too, of a store of many entries.
+// grow measures memory, garbage collection and reads of a store with many entries.
 func grow(m setup) result {
 	s, costs := m.fill()
 	costs[getTime] = m.time(s, uniform, get, 1)[opTime]
@@ -49,7 +49,7 @@ func grow(m setup) result {
 	return result{Values: costs}
 }
 
-// overview measures the works that any store can do, one after the other.
+// overview measures the operations that every store has, one after the other.
 func overview(m setup) result {
 	s := m.open(config{entries: m.entries, sweep: time.Minute})
 	fillValues(time.Hour)(s, m.entries)

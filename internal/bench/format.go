@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// number writes x with three digits that count.
+// number formats x with three significant digits.
 func number(x float64) string {
 	if x == 0 {
-		return "0" // and not "-0"
+		return "0" // instead of "-0"
 	}
 	if math.IsNaN(x) || math.IsInf(x, 0) {
 		return strconv.FormatFloat(x, 'f', -1, 64)
@@ -24,10 +24,10 @@ func number(x float64) string {
 	return grouped(text)
 }
 
-// count writes a whole number.
+// count formats an integer.
 func count(n int) string { return grouped(strconv.Itoa(n)) }
 
-// grouped puts commas between thousands.
+// grouped inserts commas between thousands.
 func grouped(text string) string {
 	whole, fraction, _ := strings.Cut(text, ".")
 	for i := len(whole) - 3; i > 0 && whole[i-1] != '-'; i -= 3 {
@@ -39,7 +39,7 @@ func grouped(text string) string {
 	return whole
 }
 
-// amount writes x with its unit.
+// amount formats x with its unit.
 func amount(x float64, unit string) string {
 	if unit == "×" {
 		return number(x) + unit
@@ -47,7 +47,7 @@ func amount(x float64, unit string) string {
 	return number(x) + " " + unit
 }
 
-// spread writes from where to where the values go, if they differ.
+// spread formats the smallest and the largest value. It returns "" if they are equal.
 func (s summary) spread() string {
 	if s.min == s.max {
 		return ""

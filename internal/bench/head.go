@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// writeHead writes what figures mean nothing without: the machine, the versions, and
-// the command.
+// writeHead writes the conditions of a measurement: the command, the commit, the machine and the
+// versions.
 func writeHead(w io.Writer, title string) {
 	fmt.Fprintf(w, "# %s\n\n", title)
 	item := func(name, text string) { fmt.Fprintf(w, "- %s: %s\n", name, text) }
@@ -37,10 +37,11 @@ func writeHead(w io.Writer, title string) {
 	fmt.Fprintln(w)
 }
 
-// title is the contender's name and version.
+// title returns the contender's name and version.
 func (c contender) title() string { return strings.TrimSpace(c.name + " " + version(c.module)) }
 
-// version of a module in this program; "" for the standard library, and for ours.
+// version returns the version of a module in this program, or "" for the standard library and for
+// MemoryKV.
 func version(module string) string {
 	info, _ := debug.ReadBuildInfo()
 	for _, dep := range info.Deps {
@@ -51,7 +52,7 @@ func version(module string) string {
 	return ""
 }
 
-// commit of the working tree: the program is built from it, and run in it.
+// commit returns the commit of the working tree, in which the program must be built and run.
 func commit() string {
 	out, err := exec.Command("git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*").Output()
 	if err != nil {
@@ -60,7 +61,7 @@ func commit() string {
 	return strings.TrimSpace(string(out))
 }
 
-// procField returns what follows the name of a field in a file of /proc.
+// procField returns the value of a field in a file of /proc.
 func procField(file, name string) string {
 	text, _ := os.ReadFile(file)
 	_, after, _ := strings.Cut(string(text), name)

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// histogram counts durations in buckets whose bounds are at most 1/8 apart.
+// A histogram counts durations in buckets. The bounds of a bucket differ by at most 1/8.
 type histogram struct {
 	counts [64 * 8]uint64
 	total  uint64
@@ -17,7 +17,7 @@ func (h *histogram) add(d time.Duration) {
 	h.total++
 }
 
-// index counts below 8 one by one, then eight buckets to each power of two.
+// index returns the bucket of n: one for each number below 8, then eight for each power of two.
 func (h *histogram) index(n uint64) int {
 	if n < 8 {
 		return int(n)

@@ -42,7 +42,7 @@ func TestPatterns(t *testing.T) {
 	assert.Zero(t, found)
 }
 
-// zipf's ranks are scattered over all keys, and no two meet, up to the largest store.
+// The ranks of zipf are scattered over all keys, and no two ranks get the same key.
 func TestZipfPermutes(t *testing.T) {
 	for _, n := range []uint64{1, 1000, 1 << 16} {
 		seen := map[uint64]bool{}

@@ -1,5 +1,5 @@
-// Bench measures MemoryKV side by side with other stores, and holds it to the bars. See
-// README.md.
+// Bench measures MemoryKV and other stores under the same conditions, and compares the results with
+// the bars. See README.md.
 package main
 
 import (
@@ -26,7 +26,7 @@ func main() {
 	}
 }
 
-// options are what the flags say.
+// options contains the values of the flags.
 type options struct {
 	bar         string
 	table       bool
@@ -62,7 +62,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.plot, "plot", "", "draw the pictures into this `folder`")
 	flags.IntVar(&o.rounds, "rounds", 6, "how often each measurement is repeated; at least 6 for a claim")
 	flags.DurationVar(&o.span, "time", 700*time.Millisecond, "how long a timed part takes")
-	flags.StringVar(&o.workload, "workload", "", "measure this one `workload` here, print JSON; what a child process does")
+	flags.StringVar(&o.workload, "workload", "", "measure one `workload` in this process and print JSON, as a child process does")
 	flags.StringVar(&o.peer, "peer", ours, "with -workload: the `store` to measure")
 	flags.IntVar(&o.entries, "entries", million, "with -workload: how many `entries` it holds")
 	if err := flags.Parse(args); err != nil {

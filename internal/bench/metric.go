@@ -2,12 +2,12 @@ package main
 
 import "strings"
 
-// metric names a value; its last word is the unit.
+// A metric names a measured value. Its last word is the unit.
 type metric string
 
 func (m metric) unit() string { return string(m[strings.LastIndexByte(string(m), ' ')+1:]) }
 
-// What workloads measure.
+// The metrics of the workloads.
 const (
 	opTime       metric = "time ns/op"
 	hits         metric = "hits %"

@@ -8,7 +8,7 @@ import (
 
 type fastCache struct{ c *fastcache.Cache }
 
-// The size is fixed: room for at least twice the entries.
+// The size is fixed, with room for at least twice the entries.
 func openFastcache(c config) store {
 	return fastCache{fastcache.New(2 * c.entries * (keyLength + valueLength + 16))}
 }

@@ -10,7 +10,7 @@ import (
 
 type fiberStorage struct{ s *memory.Storage }
 
-// An interval below a second is ten seconds to it.
+// fiber treats an interval below a second as ten seconds.
 func openFiber(c config) store {
 	interval := c.sweep
 	if interval == 0 {

@@ -8,7 +8,8 @@ import (
 
 type freeCache struct{ c *freecache.Cache }
 
-// The size is fixed: room for twice the entries, each with freecache's head of 24 bytes.
+// The size is fixed, with room for twice the entries. Each entry has a header of 24 bytes in
+// freecache.
 func openFreecache(c config) store {
 	return freeCache{freecache.NewCache(2 * c.entries * (keyLength + valueLength + 24))}
 }

@@ -30,7 +30,7 @@ func (g goCache) Has(key string) bool {
 	return found
 }
 
-// Incr, unlike ours, needs a counter that is there.
+// Incr stores a new counter if there is none, because IncrementInt64 needs an existing counter.
 func (g goCache) Incr(key string) int64 {
 	sum, err := g.c.IncrementInt64(key, 1)
 	if err != nil {
@@ -46,7 +46,7 @@ func (g goCache) List(f func(key string)) {
 	}
 }
 
-// otherPrefix is all that a namespace is to go-cache.
+// otherPrefix marks the keys of the other namespace, because go-cache has no namespaces.
 const otherPrefix = "benchmark:"
 
 func (g goCache) Clear() {

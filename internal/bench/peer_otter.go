@@ -9,7 +9,7 @@ import (
 	"github.com/maypok86/otter/v2"
 )
 
-// otterValue tells otter how long it is to live: otter asks about it at each write.
+// An otterValue contains its time to live. otter asks for it at each write.
 type otterValue struct {
 	data []byte
 	ttl  time.Duration
@@ -19,7 +19,7 @@ type otterCache struct {
 	c *otter.Cache[string, otterValue]
 }
 
-// Its collector ticks each second, whatever we wish.
+// otter's collector ticks every second. The interval cannot be changed.
 func openOtter(config) store {
 	return otterCache{otter.Must(&otter.Options[string, otterValue]{
 		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[string, otterValue]) time.Duration { return e.Value.ttl }),
@@ -43,7 +43,7 @@ func (o otterCache) Has(key string) bool {
 	return found
 }
 
-// Load gets a value that lives for an hour, as all do.
+// Load returns the value at key. A loaded value lives for an hour, as in all stores.
 func (o otterCache) Load(key string) []byte {
 	value, err := o.c.Get(background, key, otterLoader)
 	must(err)

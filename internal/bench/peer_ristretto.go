@@ -11,8 +11,8 @@ type ristrettoCache struct {
 	c *ristretto.Cache[string, []byte]
 }
 
-// Each entry costs 1, and there is room for twice as many: nothing has to be evicted,
-// but a Set may still be dropped.
+// Each entry costs 1, and there is room for twice as many entries. ristretto therefore evicts
+// nothing, but it may still drop a Set.
 func openRistretto(c config) store {
 	cache, err := ristretto.NewCache(&ristretto.Config[string, []byte]{
 		NumCounters:        int64(10 * c.entries),

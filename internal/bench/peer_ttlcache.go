@@ -11,7 +11,7 @@ type ttlCache struct {
 	c *ttlcache.Cache[string, []byte]
 }
 
-// Its collector has no interval: it wakes at the next deadline.
+// The collector of ttlcache has no interval: it wakes at the next deadline.
 func openTTLCache(c config) store {
 	cache := ttlcache.New(ttlcache.WithDisableTouchOnHit[string, []byte]())
 	if c.sweep > 0 {
@@ -37,7 +37,7 @@ func (t ttlCache) Get(key string) ([]byte, bool) {
 
 func (t ttlCache) Has(key string) bool { return t.c.Has(key) }
 
-// Len: its own Len leaves out what is expired.
+// Len counts insertions and evictions, because ttlcache's own Len omits expired entries.
 func (t ttlCache) Len() int {
 	m := t.c.Metrics()
 	return int(m.Insertions - m.Evictions)

@@ -13,17 +13,17 @@ import (
 )
 
 var (
-	// expiring are the stores of the picture of the mass expiry: those with a TTL per
-	// entry that drop nothing.
+	// expiring lists the stores in the picture of the mass expiry. They have a TTL per entry and
+	// drop nothing.
 	expiring = []string{ours, "go-cache", "otter", "ttlcache", "fiber"}
 
-	// growing are the stores of the pictures of growth.
+	// growing lists the stores in the pictures of growth.
 	growing = []string{ours, "go-cache", "otter", "ttlcache", "fiber", "xsync"}
 
 	sizes = []int{10 * thousand, 100 * thousand, million, 5 * million}
 )
 
-// plot draws the pictures into a folder, and writes their figures.
+// plot writes the pictures into a folder, and their figures to w.
 func plot(ctx context.Context, r rounds, folder string, w io.Writer) error {
 	if err := os.MkdirAll(folder, 0o777); err != nil {
 		return err
@@ -63,10 +63,10 @@ func plotJobs() (jobs []job) {
 	return jobs
 }
 
-// expiryChart draws, for each store, the round whose worst Get is in the middle.
+// expiryChart draws one round for each store: the round with the median of the longest Gets.
 func expiryChart(done outcomes, r rounds, caption string) chart {
 	c := chart{
-		title:   "1M entries expire at once, while one goroutine gets and one sets",
+		title:   "1M entries expire at the same time, while one goroutine gets and one sets",
 		caption: caption,
 		x:       axis{label: "seconds after the deadline", min: -r.span.Seconds(), max: 0},
 		y:       axis{label: "longest latency in each 5 ms, in ms", min: 0.001, max: 10_000, log: true},
@@ -84,7 +84,7 @@ func expiryChart(done outcomes, r rounds, caption string) chart {
 	return c
 }
 
-// medianResult returns the result with the median of a value.
+// medianResult returns the result with the median of a metric.
 func medianResult(results []result, m metric) result {
 	sorted := slices.SortedFunc(slices.Values(results), func(a, b result) int {
 		return int(math.Copysign(1, a.Values[m]-b.Values[m]))
@@ -117,11 +117,11 @@ func gcChart(done outcomes, caption string) chart {
 	c := sizesChart(done, gcAdded)
 	c.title = "What the entries add to each collection of Go's garbage"
 	c.caption = caption
-	c.y = axis{label: "ms that a forced runtime.GC() takes longer; 0.1 stands for less, too", min: 0.1, max: 10_000, log: true}
+	c.y = axis{label: "ms that a forced runtime.GC() takes longer; 0.1 also stands for less", min: 0.1, max: 10_000, log: true}
 	return c
 }
 
-// sizesChart draws a value against the number of entries.
+// sizesChart draws a metric against the number of entries.
 func sizesChart(done outcomes, m metric) chart {
 	p := panel{height: 320, marks: true}
 	for _, name := range growing {

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// reportBars measures the bars that only matches. The error says how many are missed.
+// reportBars measures the bars that match only. The error contains the number of missed bars.
 func reportBars(ctx context.Context, r rounds, only *regexp.Regexp, w io.Writer) error {
 	var chosen []bar
 	for _, b := range bars {
@@ -41,7 +41,7 @@ func reportBars(ctx context.Context, r rounds, only *regexp.Regexp, w io.Writer)
 	return err
 }
 
-// writeExpiries tells more about the mass expiry, if it was measured.
+// writeExpiries writes more figures of the mass expiry, if it was measured.
 func writeExpiries(w io.Writer, done outcomes) {
 	var jobs []job
 	for _, c := range contenders {
@@ -52,7 +52,7 @@ func writeExpiries(w io.Writer, done outcomes) {
 	if jobs == nil {
 		return
 	}
-	fmt.Fprint(w, "\n1M entries expire at once:\n\n")
+	fmt.Fprint(w, "\n1M entries expire at the same time:\n\n")
 	done.writeMedians(w, "store", jobs, func(j job) string { return j.Store }, worstGet, worstSet, p999Get, p999Set, goneAfter, baselineBoth)
 }
 
@@ -80,7 +80,7 @@ func barJobs(bars []bar) (jobs []job) {
 	return jobs
 }
 
-// reportPeers measures what any store can do.
+// reportPeers measures the operations that every store has.
 func reportPeers(ctx context.Context, r rounds, w io.Writer) error {
 	writeHead(w, "All stores")
 	done := r.run(ctx, peerJobs())
@@ -113,11 +113,11 @@ func peerJobs() (jobs []job) {
 	return jobs
 }
 
-// remarks say what is not alike.
+// remarks describes the properties in which a contender differs from the others.
 func (c contender) remarks() string {
 	var remarks []string
 	if c.lossy {
-		remarks = append(remarks, "may drop what was stored")
+		remarks = append(remarks, "may drop entries")
 	}
 	if c.noTTL {
 		remarks = append(remarks, "no TTL")
@@ -125,15 +125,15 @@ func (c contender) remarks() string {
 	if c.owned {
 		remarks = append(remarks, "Get copies")
 	}
-	if c.note != "" {
-		remarks = append(remarks, c.note)
+	if c.remark != "" {
+		remarks = append(remarks, c.remark)
 	}
 	return strings.Join(remarks, "; ")
 }
 
-// reportGrowth measures ours at several sizes.
+// reportGrowth measures MemoryKV with several numbers of entries.
 func reportGrowth(ctx context.Context, r rounds, w io.Writer) error {
-	writeHead(w, "As it grows")
+	writeHead(w, "Growth")
 	done := r.run(ctx, growthJobs())
 	fmt.Fprintf(w, "Keys of 16 bytes asked for uniformly, values of 64, with TTL, 1 processor; medians of %s.\n\n", plural(r.n, "round"))
 	done.writeMedians(w, "entries", growthJobs(), func(j job) string { return count(j.Entries) }, hasTime, getTime, heapEntry, gcAdded)

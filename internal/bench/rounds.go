@@ -13,24 +13,24 @@ import (
 	"time"
 )
 
-// rounds runs each job in n child processes, those that are compared in turn.
+// rounds runs each job in n child processes. Compared jobs take turns.
 type rounds struct {
-	program  string // that is started: this one
+	program  string // the path of the program for the children: this program
 	n        int
 	span     time.Duration // of a timed part
 	progress io.Writer
 }
 
-// outcomes has what became of each job.
+// outcomes contains the outcome of each job.
 type outcomes map[job]*outcome
 
 type outcome struct {
 	results []result // by round
-	err     error    // of the first child that failed; no other was started then
+	err     error    // of the first failed child; no later child is started
 }
 
-// run measures jobs. Those of one workload and size are compared with each other: a round
-// runs each of them once, and every other round begins at the end.
+// run measures jobs. It compares the jobs of one workload and size: each round runs every job once,
+// and every other round runs them in reverse order.
 func (r rounds) run(ctx context.Context, jobs []job) outcomes {
 	done := outcomes{}
 	groups := groupByWorkload(jobs)
@@ -50,7 +50,7 @@ func (r rounds) run(ctx context.Context, jobs []job) outcomes {
 	return done
 }
 
-// groupByWorkload groups jobs by what they compare, each job once.
+// groupByWorkload groups the jobs that are compared with each other. Each job appears once.
 func groupByWorkload(jobs []job) [][]job {
 	var groups [][]job
 	for _, j := range jobs {
@@ -80,7 +80,7 @@ func (o outcomes) add(j job, run func() (result, error)) {
 	o[j].results = append(o[j].results, r)
 }
 
-// child measures j in a process of its own.
+// child measures j in a child process.
 func (r rounds) child(ctx context.Context, j job) (result, error) {
 	cmd := exec.CommandContext(ctx, r.program,
 		"-workload", j.Workload, "-peer", j.Store, "-entries", strconv.Itoa(j.Entries), "-time", r.span.String())
@@ -97,7 +97,7 @@ func (r rounds) child(ctx context.Context, j job) (result, error) {
 	return got, nil
 }
 
-// values returns a value of each round of j.
+// values returns the value of a metric in each round of j.
 func (o outcomes) values(j job, m metric) ([]float64, error) {
 	if o[j] == nil {
 		return nil, fmt.Errorf("%v was not measured", j)
@@ -116,8 +116,7 @@ func (o outcomes) values(j job, m metric) ([]float64, error) {
 	return values, nil
 }
 
-// median returns the median of the rounds of j, with no more than three digits; a dash
-// if there is none.
+// median formats the median of a metric over the rounds of j, or a dash if there is none.
 func (o outcomes) median(j job, m metric) string {
 	values, err := o.values(j, m)
 	if err != nil {
@@ -126,7 +125,7 @@ func (o outcomes) median(j job, m metric) string {
 	return number(summarize(values).median)
 }
 
-// failures are the errors of all jobs.
+// failures returns the errors of all jobs.
 func (o outcomes) failures() []error {
 	var errs []error
 	for _, outcome := range o {

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// summary is what several rounds of one measurement come to.
+// A summary describes the values of one metric over several rounds.
 type summary struct{ median, min, max float64 }
 
 func summarize(values []float64) summary {

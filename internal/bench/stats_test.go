@@ -16,7 +16,7 @@ func TestSummarize(t *testing.T) {
 	assert.True(t, math.IsNaN(summarize(nil).median))
 }
 
-// A quantile is at most an eighth above the real one, and never below.
+// A quantile is never below the exact one, and at most an eighth above.
 func TestHistogram(t *testing.T) {
 	var h histogram
 	assert.True(t, math.IsNaN(h.quantile(0.5)))

@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// chart is a picture: panels one below the other, which share their axes.
+// A chart is a picture. Its panels are drawn one below the other and share their axes.
 type chart struct {
 	title   string
 	caption string
 	x, y    axis
-	legend  []string // names of the lines, in the order of their colours
+	legend  []string // names of the lines, in the order of their colors
 	panels  []panel
 }
 
@@ -20,7 +20,7 @@ type panel struct {
 	title  string
 	height float64
 	lines  [][]point // in the order of the legend
-	marks  bool      // at the points
+	marks  bool      // draw a mark at each point
 }
 
 type point struct{ x, y float64 }
@@ -31,7 +31,7 @@ type axis struct {
 	log      bool
 }
 
-// The measures of a picture, in pixels.
+// Lengths of a picture, in pixels.
 const (
 	width  = 760.0
 	left   = 64.0
@@ -41,14 +41,14 @@ const (
 	bottom = 58.0
 )
 
-// Colours that can be told apart, also by the colour-blind, on white and on black.
+// Colors that color-blind readers can distinguish, on a white and on a black background.
 var colours = []string{"#2f81f7", "#e36209", "#2da44e", "#a371f7", "#bf8700", "#db61a2"}
 
 const style = `text{font:12px system-ui,sans-serif;fill:#1f2328}.title{font-size:15px;font-weight:600}.small{font-size:11px}` +
 	`.grid{stroke:#8c959f;stroke-opacity:.3}.line{fill:none;stroke-linejoin:round}` +
 	`@media(prefers-color-scheme:dark){text{fill:#e6edf3}}`
 
-// svg draws the chart.
+// svg returns the chart as an SVG document.
 func (c chart) svg() string {
 	height := top + bottom
 	for _, p := range c.panels {
@@ -117,7 +117,7 @@ func text(b *strings.Builder, x, y float64, class, anchor, content string) {
 	fmt.Fprintf(b, `<text class="%s" text-anchor="%s" x="%.1f" y="%.1f">%s</text>`+"\n", class, anchor, x, y, html.EscapeString(content))
 }
 
-// share returns where v lies between min and max, as a number from 0 to 1.
+// share returns the position of v between min and max, as a number from 0 to 1.
 func (a axis) share(v float64) float64 {
 	from, to := a.min, a.max
 	v = min(max(v, from), to)
@@ -127,7 +127,7 @@ func (a axis) share(v float64) float64 {
 	return (v - from) / (to - from)
 }
 
-// ticks are powers of ten on a logarithmic axis, else about six round numbers.
+// ticks returns powers of ten for a logarithmic axis, otherwise about six round numbers.
 func (a axis) ticks() []float64 {
 	var ticks []float64
 	if a.log {
@@ -143,7 +143,7 @@ func (a axis) ticks() []float64 {
 	return ticks
 }
 
-// roundStep returns the number of 1, 2 or 5 with zeros that is not below step.
+// roundStep rounds step up to 1, 2 or 5 times a power of ten.
 func roundStep(step float64) float64 {
 	unit := math.Pow(10, math.Floor(math.Log10(step)))
 	for _, n := range []float64{1, 2, 5} {
@@ -154,7 +154,7 @@ func roundStep(step float64) float64 {
 	return 10 * unit
 }
 
-// tickLabel writes large numbers with k and M.
+// tickLabel formats a number, with k for thousands and M for millions.
 func tickLabel(v float64) string {
 	switch {
 	case math.Abs(v) >= million:

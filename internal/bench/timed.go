@@ -10,10 +10,11 @@ import (
 	"time"
 )
 
-// pass passes over keys once and returns how many it found, and found intact.
+// A pass uses all keys once. It returns the number of keys whose value was found and correct.
 type pass func(s store, keys keys) (found int)
 
-// timed measures a work: a goroutine on each processor, each with an order of its own.
+// timed returns a measurement of w. Each processor has a goroutine, and each goroutine its own
+// order of keys.
 func timed(p pattern, fill func(store, int), w pass) func(setup) result {
 	return func(m setup) result {
 		s := m.open(config{entries: m.entries, sweep: time.Minute})
@@ -22,14 +23,14 @@ func timed(p pattern, fill func(store, int), w pass) func(setup) result {
 	}
 }
 
-// time measures w on a filled store, of whose keys it should find the given share.
+// time measures w on a full store. The given share of the keys must be found.
 func (m setup) time(s store, p pattern, w pass, share float64) map[metric]float64 {
 	orders := make([]keys, runtime.GOMAXPROCS(0))
 	for i := range orders {
 		orders[i] = p(m.entries, rand.New(rand.NewPCG(uint64(i), 1)))
 	}
 	runtime.GC()
-	runFor(m.span/5, s, orders, w) // warm up
+	runFor(m.span/5, s, orders, w) // to warm up
 	ops, found, took := runFor(m.span, s, orders, w)
 	got := float64(found) / float64(ops)
 	if !m.lossy && got != share {
@@ -41,10 +42,10 @@ func (m setup) time(s store, p pattern, w pass, share float64) map[metric]float6
 	}
 }
 
-// chunk is how many operations run between two looks at the clock.
+// chunk is the number of operations between two reads of the clock.
 const chunk = 1024
 
-// runFor has each order worked through, again and again, for the given time.
+// runFor runs w on each order in its own goroutine, repeatedly, for the given time.
 func runFor(span time.Duration, s store, orders []keys, w pass) (ops, found int, took time.Duration) {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -67,7 +68,7 @@ func runFor(span time.Duration, s store, orders []keys, w pass) (ops, found int,
 	return ops, found, time.Since(start)
 }
 
-// fillValues fills a store with values of the given time to live.
+// fillValues returns a function that stores n values with the given time to live.
 func fillValues(ttl time.Duration) func(store, int) {
 	return func(s store, n int) {
 		for i := range n {
@@ -140,7 +141,7 @@ func set(s store, keys keys) (found int) {
 	return keys.len()
 }
 
-// setJSON sets a JSON text, which is checked and compacted: by the store, if it is ours.
+// setJSON sets a JSON text after a check and a compaction. MemoryKV does both by itself.
 func setJSON(s store, keys keys) (found int) {
 	if _, checks := s.(*zelt); checks {
 		return set(s, keys)
@@ -154,7 +155,7 @@ func setJSON(s store, keys keys) (found int) {
 	return keys.len()
 }
 
-// mixed gets nine times and sets once.
+// mixed does nine Gets for each Set.
 func mixed(s store, keys keys) (found int) {
 	for from := 0; from < keys.len(); from += 10 {
 		to := min(from+10, keys.len())

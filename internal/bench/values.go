@@ -4,19 +4,19 @@ import "strings"
 
 const valueLength = 64
 
-// sampleValue is the value that all stores hold.
+// sampleValue is the value of each entry in all stores.
 var sampleValue = value(valueLength)
 
-// value returns a JSON text of length bytes without spaces, at least 40.
+// value returns a JSON text without spaces. length is in bytes, and at least 40.
 func value(length int) []byte {
 	const head, tail = `{"id":1234567,"on":true,"name":"`, `"}`
 	return []byte(head + strings.Repeat("x", length-len(head)-len(tail)) + tail)
 }
 
-// intact reads the value as far as a measurement needs: its last byte.
+// intact reads the last byte of a value, and reports whether it is correct.
 func intact(value []byte) bool { return value[len(value)-1] == '}' }
 
-// user is the value of the typed works: about 140 bytes of JSON.
+// A user is the value of the typed workloads: about 140 bytes of JSON.
 type user struct {
 	ID     int64    `json:"id"`
 	Name   string   `json:"name"`

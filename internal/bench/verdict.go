@@ -1,13 +1,13 @@
 package main
 
-// verdict is what the rounds say about a bar.
+// A verdict contains the result of the rounds for a bar.
 type verdict struct {
 	bar
-	ours, theirs, ratio summary // without a peer: ours only
+	ours, theirs, ratio summary // without a peer, only ours is set
 	err                 error
 }
 
-// judge compares ours and the peer's, round by round.
+// judge compares the results of MemoryKV and the peer, round by round.
 func (b bar) judge(done outcomes) verdict {
 	jobs := b.jobs()
 	ours, err := done.values(jobs[0], b.metric)
@@ -25,7 +25,7 @@ func (b bar) judge(done outcomes) verdict {
 	return verdict{bar: b, ours: summarize(ours), theirs: summarize(theirs), ratio: summarize(ratios)}
 }
 
-// measuredValue is what has to be at most atMost.
+// measuredValue returns the value that must be at most atMost.
 func (v verdict) measuredValue() float64 {
 	if v.peer == "" {
 		return v.ours.median

@@ -6,29 +6,29 @@ import (
 	"time"
 )
 
-// job is what one child process measures: a workload on one store.
+// A job is one measurement in a child process: a workload on a store.
 type job struct {
 	Workload string
 	Store    string
-	Entries  int // that the store holds
+	Entries  int // the number of stored entries
 }
 
 func (j job) String() string { return fmt.Sprintf("%s %s %s", j.Workload, j.Store, count(j.Entries)) }
 
-// result is what a child process prints.
+// A result is the output of a child process.
 type result struct {
 	Values map[metric]float64
 	Series map[string][]float64 `json:",omitempty"`
 }
 
-// workload is one measurement. It runs in a process of its own, on procs processors.
+// A workload is one kind of measurement. It runs in its own process on procs processors.
 type workload struct {
 	procs int
-	once  bool // repeating it tells nothing new, or takes too long
+	once  bool // run only one round: more rounds take too long, or give the same result
 	run   func(setup) result
 }
 
-// setup is what a workload measures with.
+// A setup contains the store, the size and the time for a workload.
 type setup struct {
 	contender
 	entries int

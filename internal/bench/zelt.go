@@ -11,7 +11,7 @@ import (
 
 var background = context.Background()
 
-// zelt is ours.
+// zelt adapts MemoryKV to the interfaces of the benchmark.
 type zelt struct {
 	kv     *memory.MemoryKV
 	store  *adaptor.AtomicKVStore
@@ -19,7 +19,7 @@ type zelt struct {
 	texts  adaptor.Typed[json.RawMessage]
 }
 
-// idleSweep is the interval of a collector that runs in Sweep only.
+// idleSweep is the collector's interval if only Sweep starts the collector.
 const idleSweep = 20 * time.Millisecond
 
 func openZelt(c config) store {
@@ -109,7 +109,7 @@ func (z *zelt) SetOther(key string, value []byte) {
 
 func (z *zelt) Len() int { return z.kv.Stats().Entries }
 
-// Sweep returns how long the third sweep took: the first may start anything.
+// Sweep returns the duration of the third sweep. The first sweeps may include work from before.
 func (z *zelt) Sweep() time.Duration {
 	must(z.kv.Start(background))
 	for z.kv.Stats().Sweeps < 3 {
