@@ -38,7 +38,7 @@ func fillUp(t testing.TB, s *adaptor.AtomicKVStore, value any, opts ...adaptor.O
 	}
 }
 
-func TestImpossibleBoundsAreRefused(t *testing.T) {
+func TestInvalidLimitsAreRefused(t *testing.T) {
 	for config, text := range map[memory.Config]string{
 		{MaxBytes: -1}:            "memory: Config.MaxBytes must be at least 65536, got -1 (zero means unbounded)",
 		{MaxBytes: 1000}:          "memory: Config.MaxBytes must be at least 65536, got 1000 (zero means unbounded)",
@@ -60,7 +60,7 @@ func TestImpossibleBoundsAreRefused(t *testing.T) {
 
 // At the bound, what would grow is refused and says so; what would not grow goes on; and
 // nothing that is stored is dropped.
-func TestFull(t *testing.T) {
+func TestFullStoreRefusesOnlyGrowth(t *testing.T) {
 	for _, maxBytes := range []int64{64 << 10, 1 << 20, 10 << 20} {
 		t.Run(fmt.Sprint(maxBytes), func(t *testing.T) {
 			kv, s := newBounded(t, maxBytes)
@@ -109,7 +109,7 @@ func TestFull(t *testing.T) {
 }
 
 // Expired entries make room before a write is refused, wherever they are.
-func TestFullOfExpiredEntries(t *testing.T) {
+func TestExpiredEntriesAreRemovedBeforeAWriteIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, length := range []int{10, 3000, 20_000} {
 			kv, s := newBounded(t, 4<<20)
@@ -128,7 +128,7 @@ func TestFullOfExpiredEntries(t *testing.T) {
 }
 
 // Large values at the bound, where old and new can't be held together.
-func TestFullOfLargeValues(t *testing.T) {
+func TestFullStoreReplacesLargeValues(t *testing.T) {
 	kv, s := newBounded(t, 1<<20)
 	n := fillUp(t, s, strings.Repeat("v", 100_000))
 	assert.GreaterOrEqual(t, n, 9)
@@ -167,7 +167,7 @@ func TestMaxValueBytes(t *testing.T) {
 }
 
 // Writers that fight for the last bytes never exceed the bound, and lose nothing.
-func TestFullUnderConcurrency(t *testing.T) {
+func TestConcurrentWritersNeverExceedTheLimit(t *testing.T) {
 	const maxBytes = 1 << 20
 	kv, s := newBounded(t, maxBytes)
 	var wg sync.WaitGroup

@@ -16,7 +16,7 @@ import (
 
 // Clear among namespaces that share shards and segments, while others write to theirs: what it leaves
 // is whole, and what it removed takes no memory.
-func TestClearLeavesTheRestWhole(t *testing.T) {
+func TestClearKeepsOtherNamespaces(t *testing.T) {
 	ctx := context.Background()
 	for name, config := range map[string]Config{"64 shards": {}, "one shard": {MaxBytes: 1<<25 - 1}} {
 		t.Run(name, func(t *testing.T) {

@@ -63,7 +63,7 @@ func TestSweepEveryMinute(t *testing.T) {
 	})
 }
 
-func TestSweepRemovesOnlyWhatIsDue(t *testing.T) {
+func TestSweepRemovesOnlyExpiredEntries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kv, err := memory.New(memory.Config{GCInterval: time.Second})
 		require.NoError(t, err)
@@ -126,7 +126,7 @@ func TestStartAndStopAreIdempotent(t *testing.T) {
 
 // Stop has the collector ended when it returns nil, and ends it even if its own
 // context is done.
-func TestStopWaits(t *testing.T) {
+func TestStopWaitsForTheCollector(t *testing.T) {
 	kv := newKV(t)
 	require.NoError(t, kv.Start(ctx))
 	require.NoError(t, kv.Stop(ctx))
@@ -175,7 +175,7 @@ func TestStopWaitsForASlowSweep(t *testing.T) {
 }
 
 // Start and Stop may follow each other, from many goroutines, and leave nothing.
-func TestThousandCycles(t *testing.T) {
+func TestStartAndStopLeaveNoGoroutine(t *testing.T) {
 	kv, err := memory.New(memory.Config{GCInterval: time.Millisecond})
 	require.NoError(t, err)
 	for i := range 1000 {
@@ -200,7 +200,7 @@ func TestThousandCycles(t *testing.T) {
 }
 
 // A MemoryKV that is never started still frees: any writes, anywhere, will do.
-func TestWritesFree(t *testing.T) {
+func TestWritesRemoveExpiredEntries(t *testing.T) {
 	writes := map[string]func(s *adaptor.AtomicKVStore, i int) error{
 		"Set, one key":   func(s *adaptor.AtomicKVStore, i int) error { return s.Set(ctx, "k", i) },
 		"Set, many keys": func(s *adaptor.AtomicKVStore, i int) error { return s.Set(ctx, fmt.Sprint("k", i), i) },
@@ -253,7 +253,7 @@ func TestStats(t *testing.T) {
 }
 
 // A namespace without entries and without handles leaves nothing.
-func TestNamespacesLeaveNothing(t *testing.T) {
+func TestUsedNamespacesTakeNoMemory(t *testing.T) {
 	kv := newKV(t)
 	held := int64(0)
 	for i := range 10_000 {
@@ -270,7 +270,7 @@ func TestNamespacesLeaveNothing(t *testing.T) {
 }
 
 // A store that is empty again gives its memory back.
-func TestEmptyStoreGivesBack(t *testing.T) {
+func TestEmptyStoreReleasesItsMemory(t *testing.T) {
 	heap := func() uint64 {
 		var m runtime.MemStats
 		runtime.GC()

@@ -302,7 +302,7 @@ func openStore(t testing.TB, config Config) *store {
 
 // A write that waits for its shard judges by the time when it has it: an entry that others
 // have found expired meanwhile does not come back.
-func TestWhatHasExpiredStaysAway(t *testing.T) {
+func TestExpiredEntryIsNotRevived(t *testing.T) {
 	ctx := context.Background()
 	for name, write := range map[string]func(*store) (bool, error){
 		"Expire": func(s *store) (bool, error) { return s.Expire(ctx, "k", time.Hour) },
@@ -335,7 +335,7 @@ func TestWhatHasExpiredStaysAway(t *testing.T) {
 }
 
 // A lock that comes and goes where the current segment is full costs no segment each time.
-func TestAComingAndGoingEntryAllocatesNoSegment(t *testing.T) {
+func TestRepeatedSetAndDelAllocateNoSegment(t *testing.T) {
 	ctx := context.Background()
 	s := openStore(t, Config{MaxBytes: 1 << 20}) // one shard
 	text := bytes.Repeat([]byte("x"), 100)
@@ -361,7 +361,7 @@ func TestAComingAndGoingEntryAllocatesNoSegment(t *testing.T) {
 }
 
 // Entries whose hashes are all alike are found, and leave no trace, around the end of the buckets.
-func TestCrowdedBuckets(t *testing.T) {
+func TestIndexWithEqualHashes(t *testing.T) {
 	for _, hash := range []uint32{0, 1 << 31, 1<<32 - 1} {
 		var v atomic.Pointer[view]
 		v.Store(&view{})
@@ -384,7 +384,7 @@ func TestCrowdedBuckets(t *testing.T) {
 }
 
 // Entries that are due are found behind others of the same millisecond that are not.
-func TestSweepWithinATick(t *testing.T) {
+func TestSweepFindsExpiredEntriesWithinATick(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx := context.Background()
 		s := openStore(t, Config{MaxBytes: 1 << 20}) // one shard
@@ -427,7 +427,7 @@ func TestWritesKeepPaceWithExpiry(t *testing.T) {
 }
 
 // Space that removed entries left, in whatever shard, is used before a write is refused.
-func TestGarbageMakesRoom(t *testing.T) {
+func TestGarbageIsReclaimedBeforeAWriteIsRefused(t *testing.T) {
 	ctx := context.Background()
 	s := openStore(t, Config{MaxBytes: 8 << 20})
 	text := bytes.Repeat([]byte("x"), 100)
@@ -445,7 +445,7 @@ func TestGarbageMakesRoom(t *testing.T) {
 }
 
 // What can't be stored is refused before any work is done for it.
-func TestTooLargeIsRefusedAtOnce(t *testing.T) {
+func TestTooLargeValueIsRefusedWithoutAllocation(t *testing.T) {
 	ctx := context.Background()
 	s := openStore(t, Config{MaxBytes: 1 << 20})
 	require.NoError(t, s.Set(ctx, "k", make([]byte, 5000), 0))
@@ -458,7 +458,7 @@ func TestTooLargeIsRefusedAtOnce(t *testing.T) {
 }
 
 // At the bound, a segment may be cleaned in vain, and what is to be replaced has moved.
-func TestReplaceWhatHasMoved(t *testing.T) {
+func TestReplaceAfterTheRecordHasMoved(t *testing.T) {
 	ctx := context.Background()
 	s := openStore(t, Config{MaxBytes: 1 << 20}) // one shard
 	shard := &s.kv.shards[0]
@@ -520,7 +520,7 @@ func TestReplaceWhatHasMoved(t *testing.T) {
 }
 
 // Deleting and writing for ever does not grow the store.
-func TestChurnDoesNotGrow(t *testing.T) {
+func TestChurnDoesNotGrowTheStore(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	s := openStore(t, Config{})
@@ -553,7 +553,7 @@ func TestChurnDoesNotGrow(t *testing.T) {
 
 // A text without a byte, which no JSON text is, lies inside its record all the same: at the end of a segment,
 // what lies behind is somebody else's. The race detector's build checks that.
-func TestEmptyTexts(t *testing.T) {
+func TestEmptyTextIsInsideItsRecord(t *testing.T) {
 	s := openStore(t, Config{MaxBytes: 1 << 20}) // one shard
 	ctx := context.Background()
 	for length := range 24 {

@@ -17,7 +17,7 @@ import (
 
 // Batches of small, large, refused and repeated keys, beside a map: each key has what its last entry
 // says, or the error of its own, and the engine is whole.
-func TestBatches(t *testing.T) {
+func TestBatchesAgainstAMap(t *testing.T) {
 	ctx := context.Background()
 	for name, config := range map[string]Config{"": {}, "a bound": {MaxBytes: 1 << 20, MaxValueBytes: 80}} {
 		t.Run(name, func(t *testing.T) {
@@ -66,7 +66,7 @@ func TestBatches(t *testing.T) {
 }
 
 // At the bound a batch stores what there is room for, and each other key says that it is full.
-func TestBatchAtTheBound(t *testing.T) {
+func TestBatchInAFullStore(t *testing.T) {
 	ctx := context.Background()
 	s := openStore(t, Config{MaxBytes: 64 << 10})
 	keys, values := make([]string, 2000), make([][]byte, 2000)

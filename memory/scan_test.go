@@ -123,7 +123,7 @@ func TestKeysWhileTheLoopWrites(t *testing.T) {
 }
 
 // A deadline that is put off while the loop runs is: the key was there all the time.
-func TestKeysSeeDeadlinesThatArePutOff(t *testing.T) {
+func TestKeysSeeExtendedDeadlines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx := context.Background()
 		s := openStore(t, Config{MaxBytes: 1 << 20}) // one shard
@@ -153,7 +153,7 @@ func TestKeysSeeDeadlinesThatArePutOff(t *testing.T) {
 }
 
 // What iterating relies on, broken one at a time.
-func TestKeysFindBugs(t *testing.T) {
+func TestKeysTestsFindBugs(t *testing.T) {
 	t.Parallel()
 	for bug, m := range map[string]struct{ old, new string }{
 		"a bucket that is full passes nothing":   {"(k < last || v.overflows(i))", "k < last"},

@@ -110,7 +110,7 @@ func TestNullIsFound(t *testing.T) {
 
 // Absent from the deadline on, to the nanosecond, for every operation, whether
 // swept or not.
-func TestDeadline(t *testing.T) {
+func TestEntryIsAbsentFromItsDeadline(t *testing.T) {
 	const ttl = 1500 * time.Millisecond
 	write := map[string]func(s *adaptor.AtomicKVStore) error{
 		"Set": func(s *adaptor.AtomicKVStore) error { return s.Set(ctx, "k", 7, adaptor.WithTTL(ttl)) },
@@ -231,7 +231,7 @@ func TestTTLIsRoundedUpToMilliseconds(t *testing.T) {
 	}
 }
 
-func TestTheLongestTTLOutlivesUs(t *testing.T) {
+func TestLongestTTLDoesNotOverflow(t *testing.T) {
 	bubble(t, func(t *testing.T, s *adaptor.AtomicKVStore) {
 		time.Sleep(24 * 365 * time.Hour) // so that now + ttl is beyond int64
 		require.NoError(t, s.Set(ctx, "k", 1, adaptor.WithTTL(math.MaxInt64)))
@@ -345,7 +345,7 @@ func TestIncrIsExact(t *testing.T) {
 	}
 }
 
-func TestIncrRefuses(t *testing.T) {
+func TestIncrRefusesNonIntegersAndOverflow(t *testing.T) {
 	for text, by := range map[string]int64{
 		`"5"`: 1, `5.0`: 1, `1e3`: 1, `-0`: 1, `{}`: 1, `[]`: 1, `null`: 1, `true`: 1, `""`: 1,
 		`9223372036854775807`: 1, `-9223372036854775808`: -1, `9223372036854775808`: 0,
@@ -401,7 +401,7 @@ func TestCompareAndDelete(t *testing.T) {
 	no(t)(s.Has(ctx, "k"))
 }
 
-func TestAtomicity(t *testing.T) {
+func TestConcurrentAtomicOperations(t *testing.T) {
 	s := newStore(t)
 	const goroutines, rounds = 50, 200
 	var won, swapped [goroutines]int
@@ -446,7 +446,7 @@ func TestFiftyConcurrentIncr(t *testing.T) {
 	assert.Equal(t, "50", raw(t, s, "k"))
 }
 
-func TestNothingIsShared(t *testing.T) {
+func TestStoreSharesNoMemoryWithCallers(t *testing.T) {
 	s := newStore(t)
 	key, value := []byte("key"), json.RawMessage(`{"a":1}`)
 	name := []byte("name")
@@ -479,7 +479,7 @@ func TestNothingIsShared(t *testing.T) {
 
 // 1,000,000 random pairs of (path, key), made of bytes that mean something to some
 // encoding, never meet: a pair that is new is missing, one that is not has its own value.
-func TestPairsNeverMeet(t *testing.T) {
+func TestPathsAndKeysNeverCollide(t *testing.T) {
 	t.Parallel()
 	pairs := 1_000_000
 	if testing.Short() {
@@ -577,7 +577,7 @@ func TestNamespacesAreIsolated(t *testing.T) {
 	assert.Equal(t, "3", raw(t, again, "c"), "the same path is the same data")
 }
 
-func TestNotMadeByNew(t *testing.T) {
+func TestMemoryKVNotMadeByNew(t *testing.T) {
 	for _, kv := range []*memory.MemoryKV{nil, {}} {
 		_, err := kv.Namespace("x")
 		assert.ErrorIs(t, err, adaptor.ErrStoreOperationFailed)

@@ -20,7 +20,7 @@ import (
 // Readers without the lock, while writers delete, rewrite, and have segments cleaned, views renewed
 // and indexes resized: who is there is found, with a value that was written, and never an
 // older one than before; who is not there is not found.
-func TestReadersSeeWhatIsThere(t *testing.T) {
+func TestReadersFindStableEntries(t *testing.T) {
 	t.Parallel()
 	const stable, operations = 20, 20_000
 	ctx := context.Background()
@@ -98,7 +98,7 @@ func TestReadersSeeWhatIsThere(t *testing.T) {
 
 // Who has loaded a slot, and is slow to look where it leads, finds the record of then, or none:
 // whatever was written meanwhile.
-func TestSlotsLeadToTheirRecords(t *testing.T) {
+func TestStaleRefNeverLeadsToAnotherRecord(t *testing.T) {
 	ctx := context.Background()
 	s := openStore(t, Config{MaxBytes: 1 << 20}) // one shard
 	r := rand.New(rand.NewPCG(1, 2))
@@ -129,7 +129,7 @@ func TestSlotsLeadToTheirRecords(t *testing.T) {
 
 // Who finds a slot whose segment has just been given up, since its records were moved, looks again
 // with the lock.
-func TestReadersLookAgain(t *testing.T) {
+func TestReadersRetryUnderTheLock(t *testing.T) {
 	ctx := context.Background()
 	s := openStore(t, Config{MaxBytes: 1 << 20})
 	require.NoError(t, s.Set(ctx, "k", []byte(`"v"`), driver.NoTTL))
@@ -157,7 +157,7 @@ func TestReadersLookAgain(t *testing.T) {
 }
 
 // What readers rely on, broken one at a time.
-func TestReadersFindBugs(t *testing.T) {
+func TestReaderTestsFindBugs(t *testing.T) {
 	t.Parallel()
 	for bug, m := range map[string]struct{ file, old, new string }{
 		"a number comes back at once":             {"log.go", "l.retiredNumbers = append(l.retiredNumbers, number)", "l.freeNumbers = append(l.freeNumbers, number)"},
@@ -169,7 +169,7 @@ func TestReadersFindBugs(t *testing.T) {
 		"a search ends in its home bucket":        {"view.go", "if tags < overflowUnit {\n\t\t\treturn nil, position{}\n\t\t}\n\t\tif i", "if true {\n\t\t\treturn nil, position{}\n\t\t}\n\t\tif i"},
 	} {
 		t.Run(bug, func(t *testing.T) {
-			output, failed := mutant.Test(t, m.file, m.old, m.new, "-run", "^(TestReaders.*There|TestReadersLookAgain|TestSlotsLeadToTheirRecords)$", "-count", "200", "-failfast", ".")
+			output, failed := mutant.Test(t, m.file, m.old, m.new, "-run", "^(TestReadersFindStableEntries|TestReadersRetryUnderTheLock|TestStaleRefNeverLeadsToAnotherRecord)$", "-count", "200", "-failfast", ".")
 			assert.True(t, failed, "planted, and not found: %s\n%s", bug, output)
 		})
 	}

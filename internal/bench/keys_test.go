@@ -65,7 +65,7 @@ func TestValues(t *testing.T) {
 	assert.InDelta(t, 140, len(text), 5)
 }
 
-func TestChurnKeys(t *testing.T) {
+func TestChurnKeysAreUnique(t *testing.T) {
 	seen := map[string]bool{}
 	for id := range 2 {
 		c := newChurner(id, 10)

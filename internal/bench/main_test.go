@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func TestFlagsThatCannotBe(t *testing.T) {
+func TestInvalidFlags(t *testing.T) {
 	for args, text := range map[string]string{
 		"x":                         `there is no argument "x"`,
 		"-table -growth":            "exclude each other",

@@ -43,7 +43,7 @@ func TestPicturesAreWellFormed(t *testing.T) {
 	}
 }
 
-func TestMiddle(t *testing.T) {
+func TestMedianResult(t *testing.T) {
 	assert.Equal(t, 2.0, medianResult(rounded(3, 1, 2).results, opTime).Values[opTime])
 }
 

@@ -193,7 +193,7 @@ func TestMarshalRefuses(t *testing.T) {
 }
 
 // Nothing nested or chained two million deep ends the process.
-func TestTwoMillionDeep(t *testing.T) {
+func TestDeepValuesDoNotEndTheProcess(t *testing.T) {
 	const deep = 2_000_000
 	type node struct{ Next *node }
 	type boxed struct{ Next any }
@@ -317,7 +317,7 @@ func TestUnmarshalRefuses(t *testing.T) {
 	}
 }
 
-func TestErrorSaysWhy(t *testing.T) {
+func TestErrorTexts(t *testing.T) {
 	for want, err := range map[string]error{
 		"the stored value does not decode into type codec.user (at byte 24)":                                                                            Unmarshal([]byte(`{"id":"a","age":"secret"}`), new(user)),
 		"the stored value does not decode into type interface {}: nesting beyond 10,000 (at byte 10001)":                                                Unmarshal([]byte(strings.Repeat("[", 20_000)), new(any)),

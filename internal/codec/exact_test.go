@@ -19,7 +19,7 @@ import (
 // Whatever short way Marshal and Unmarshal take, the outcome is that of the engine with
 // all of its options.
 
-func TestShortWaysAreExact(t *testing.T) {
+func TestFastPathsAreExact(t *testing.T) {
 	short := 0
 	for seed := range uint64(madeTypes) {
 		if appenderOf(madeType(seed)) != nil {
@@ -64,7 +64,7 @@ func TestStringsAreExact(t *testing.T) {
 	}
 }
 
-func TestTextIsOwned(t *testing.T) {
+func TestCallerOwnsTheText(t *testing.T) {
 	first, err := Marshal("first")
 	require.NoError(t, err)
 	_, err = Marshal("other")
@@ -105,7 +105,7 @@ func TestTimesAreExact(t *testing.T) {
 
 // What the first reading left behind is gone before the second: here the quick
 // options refuse the null of a type that JSON has no form for.
-func TestSecondReadingStartsAfresh(t *testing.T) {
+func TestExactDecodingStartsWithAZeroValue(t *testing.T) {
 	var v struct {
 		N appending
 		C chan int

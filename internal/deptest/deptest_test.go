@@ -33,7 +33,7 @@ var rules = []struct {
 	{module + "/internal/codec", within(module + "/adaptor"), "the codec knows of values, not of stores"},
 }
 
-func TestRules(t *testing.T) {
+func TestImportRules(t *testing.T) {
 	for _, rule := range rules {
 		dependencies := list(t, "-deps", rule.packages)
 		assert.Contains(t, strings.Join(dependencies, "\n"), strings.TrimSuffix(rule.packages, "/..."), "the rule is about nothing")
@@ -77,7 +77,7 @@ func TestNestedModuleImportsPublicPackagesOfTheRoot(t *testing.T) {
 	}
 }
 
-func TestRulesCanFail(t *testing.T) {
+func TestImportRulesCanFail(t *testing.T) {
 	assert.True(t, isFx("go.uber.org/fx"))
 	assert.True(t, isFx("go.uber.org/dig"))
 	assert.True(t, within("a/b")("a/b/c"))

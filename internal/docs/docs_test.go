@@ -46,7 +46,7 @@ func TestSnippetsRun(t *testing.T) {
 }
 
 // Each link to a file of the project has a target.
-func TestLinks(t *testing.T) {
+func TestLinksHaveTargets(t *testing.T) {
 	for _, name := range []string{"README.md", "CONTRIBUTING.md"} {
 		text, err := os.ReadFile(filepath.Join(root, name))
 		require.NoError(t, err)

@@ -12,7 +12,7 @@ import (
 )
 
 // However a call ends, its key is forgotten, and no goroutine is left.
-func TestNothingIsLeft(t *testing.T) {
+func TestEndedCallLeavesNothing(t *testing.T) {
 	for name, tt := range map[string]struct {
 		end   func(context.Context) (int, error)
 		waits bool
