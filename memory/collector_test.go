@@ -3,10 +3,8 @@ package memory_test
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -21,23 +19,9 @@ import (
 	"github.com/zelt-go/kv/memory"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
 func TestNegativeIntervalIsRefused(t *testing.T) {
 	_, err := memory.New(memory.Config{GCInterval: -time.Second})
 	assert.EqualError(t, err, "memory: Config.GCInterval must not be negative, got -1s (zero means one minute)")
-}
-
-// fill stores n entries that expire after ttl, and one that does not.
-func fill(t testing.TB, kv *memory.MemoryKV, n int, ttl time.Duration) *adaptor.AtomicKVStore {
-	t.Helper()
-	s, err := kv.Namespace("fill")
-	require.NoError(t, err)
-	require.NoError(t, s.Set(ctx, "stays", 1))
-	for i := range n {
-		require.NoError(t, s.Set(ctx, fmt.Sprint(i), i, adaptor.WithTTL(ttl)))
-	}
-	return s
 }
 
 // A sweep a minute by default, which goes on after the context of Start has ended.
@@ -197,95 +181,4 @@ func TestStartAndStopLeaveNoGoroutine(t *testing.T) {
 	wg.Wait()
 	require.NoError(t, kv.Stop(ctx))
 	goleak.VerifyNone(t)
-}
-
-// A MemoryKV that is never started still frees: any writes, anywhere, will do.
-func TestWritesRemoveExpiredEntries(t *testing.T) {
-	writes := map[string]func(s *adaptor.AtomicKVStore, i int) error{
-		"Set, one key":   func(s *adaptor.AtomicKVStore, i int) error { return s.Set(ctx, "k", i) },
-		"Set, many keys": func(s *adaptor.AtomicKVStore, i int) error { return s.Set(ctx, fmt.Sprint("k", i), i) },
-		"Incr":           func(s *adaptor.AtomicKVStore, i int) error { _, err := s.Incr(ctx, "k", 1); return err },
-		"SetNX":          func(s *adaptor.AtomicKVStore, i int) error { return second(s.SetNX(ctx, "k", 1)) },
-		"Del":            func(s *adaptor.AtomicKVStore, i int) error { return s.Del(ctx, "k") },
-	}
-	for name, write := range writes {
-		synctest.Test(t, func(t *testing.T) {
-			kv := newKV(t)
-			s := fill(t, kv, 1000, time.Second)
-			time.Sleep(time.Second)
-			assert.Equal(t, 1001, kv.Stats().Entries)
-			for i := range 4000 {
-				require.NoError(t, write(s, i))
-			}
-			assert.Equal(t, uint64(1000), kv.Stats().Expired, name)
-			assert.Equal(t, "1", raw(t, s, "stays"))
-		})
-	}
-}
-
-func TestStats(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		kv := newKV(t)
-		assert.Zero(t, kv.Stats())
-		s, err := kv.Namespace("n")
-		require.NoError(t, err)
-		require.NoError(t, s.Set(ctx, "key", "v", adaptor.WithTTL(time.Second)))
-		require.NoError(t, s.Set(ctx, "k", 12345))
-		stats := func() memory.Stats {
-			st := kv.Stats()
-			assert.Positive(t, st.Bytes)
-			st.Bytes = 0
-			return st
-		}
-		assert.Equal(t, memory.Stats{Entries: 2}, stats())
-		raw(t, s, "key")
-		ok(t)(s.Has(ctx, "k"))
-		no(t)(s.Has(ctx, "x"))
-		time.Sleep(time.Second)
-		assert.Equal(t, memory.Stats{Entries: 2, Hits: 2, Misses: 1}, stats(), "unswept entries count")
-		raw(t, s, "key")
-		assert.Equal(t, memory.Stats{Entries: 2, Hits: 2, Misses: 2}, stats(), "a read removes nothing")
-		require.NoError(t, s.Set(ctx, "k", 1))
-		assert.Equal(t, memory.Stats{Entries: 1, Hits: 2, Misses: 2, Expired: 1}, stats(), "a write does")
-		require.NoError(t, s.Del(ctx, "k"))
-		assert.Equal(t, memory.Stats{Hits: 2, Misses: 2, Expired: 1}, stats())
-	})
-}
-
-// A namespace without entries and without handles leaves nothing.
-func TestUsedNamespacesTakeNoMemory(t *testing.T) {
-	kv := newKV(t)
-	held := int64(0)
-	for i := range 10_000 {
-		s, err := kv.Namespace(fmt.Sprint("tenant-", i))
-		require.NoError(t, err)
-		require.NoError(t, s.Set(ctx, "k", i))
-		require.NoError(t, s.Del(ctx, "k"))
-		if i == 1000 {
-			held = kv.Stats().Bytes
-		}
-	}
-	assert.Equal(t, memory.Stats{Bytes: held}, kv.Stats())
-	assert.Less(t, held, int64(64<<10), "what it keeps at hand for the next entries")
-}
-
-// A store that is empty again gives its memory back.
-func TestEmptyStoreReleasesItsMemory(t *testing.T) {
-	heap := func() uint64 {
-		var m runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&m)
-		return m.HeapAlloc
-	}
-	kv := newKV(t)
-	before := heap()
-	const n = 200_000
-	s := fill(t, kv, n, time.Hour)
-	full := heap() - before
-	for i := range n {
-		require.NoError(t, s.Del(ctx, fmt.Sprint(i)))
-	}
-	require.NoError(t, s.Del(ctx, "stays"))
-	assert.Less(t, int64(heap())-int64(before), int64(full/10))
-	runtime.KeepAlive(kv)
 }
