@@ -16,164 +16,234 @@ import (
 	"github.com/zelt-go/kv/adaptor/driver"
 )
 
-// Random operations on values of all sizes, beside a map, with and without a bound.
-// What was refused changed nothing; what was not is there, to the byte.
+// Random operations on values of all sizes give the same results as a map, with and without a limit of
+// the memory. A refused write changes nothing. An accepted write stores every byte.
 func TestEngine(t *testing.T) {
 	t.Parallel()
 	for _, config := range []Config{{}, {MaxBytes: 64 << 10}, {MaxBytes: 1 << 20}, {MaxBytes: 5 << 20}} {
 		for range 8 {
 			seed := rand.Uint64()
 			name := fmt.Sprintf("MaxBytes=%d,seed=%d", config.MaxBytes, seed)
-			t.Run(name, func(t *testing.T) { engine(t, config, rand.New(rand.NewPCG(seed, 0)), 6000) })
+			t.Run(name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					e := newEngineTest(t, config, rand.New(rand.NewPCG(seed, 0)))
+					for i := range 6000 {
+						e.step()
+						if i%500 == 0 {
+							verify(t, e.kv)
+						}
+					}
+					e.finish()
+				})
+			})
 		}
 	}
 }
 
-func engine(t *testing.T, config Config, r *rand.Rand, operations int) {
-	ctx := context.Background()
-	type entry struct {
-		text     []byte
-		deadline time.Time // zero: none
-	}
-	synctest.Test(t, func(t *testing.T) {
-		m, err := New(config)
+// An engineTest compares the stores of a MemoryKV with a map.
+type engineTest struct {
+	*testing.T
+	ctx     context.Context
+	random  *rand.Rand
+	kv      *MemoryKV
+	stores  []driver.AtomicStore
+	want    map[engineKey]engineEntry
+	keys    int // the number of keys in each store
+	longest int // of the texts, in bytes
+	refused int
+}
+
+type engineKey struct {
+	store int
+	key   string
+}
+
+type engineEntry struct {
+	text     []byte
+	deadline time.Time // zero if the entry never expires
+}
+
+func (e engineEntry) live() bool { return e.deadline.IsZero() || time.Now().Before(e.deadline) }
+
+func newEngineTest(t *testing.T, config Config, r *rand.Rand) *engineTest {
+	kv, err := New(config)
+	require.NoError(t, err)
+	e := &engineTest{T: t, ctx: t.Context(), random: r, kv: kv, want: map[engineKey]engineEntry{}}
+	for _, name := range []string{"a", "tenants/a"} {
+		s, err := opener{kv}.OpenAtomic([]string{name})
 		require.NoError(t, err)
-		var stores []driver.AtomicStore
-		for _, name := range []string{"a", "tenants/a"} {
-			s, err := opener{m}.OpenAtomic([]string{name})
-			require.NoError(t, err)
-			stores = append(stores, s)
+		e.stores = append(e.stores, s)
+	}
+	e.keys = 20 + r.IntN(400)
+	e.longest = []int{100, 2000, 10_000, 100_000}[r.IntN(4)]
+	return e
+}
+
+// step does one random operation on a random key.
+func (e *engineTest) step() {
+	n := e.random.IntN(e.keys)
+	// The first colon of a physical key ends the namespace. The colon in this key must not.
+	id := engineKey{e.random.IntN(len(e.stores)), fmt.Sprint("key:", n)}
+	if n%50 == 0 {
+		id.key += strings.Repeat("k", 5000)
+	}
+	if !e.want[id].live() {
+		delete(e.want, id)
+	}
+	switch e.random.IntN(13) {
+	case 0, 1, 2, 3:
+		e.set(id)
+	case 4:
+		e.setNX(id)
+	case 5:
+		e.compareAndSwap(id)
+	case 6:
+		e.incr(id)
+	case 7:
+		require.NoError(e, e.stores[id.store].Del(e.ctx, id.key))
+		delete(e.want, id)
+	case 8:
+		e.expire(id)
+	case 9:
+		e.passTime()
+	default:
+		for range e.random.IntN(4) { // a text that is read twice is sealed
+			e.get(id)
 		}
-		model := map[string]entry{}
-		keys := 20 + r.IntN(400)
-		largest := []int{100, 2000, 10_000, 100_000}[r.IntN(4)]
-		text := func() []byte {
-			switch r.IntN(4) {
-			case 0:
-				return fmt.Append(nil, r.Int64N(1<<r.IntN(62)))
-			case 1:
-				return bytes.Repeat([]byte{'a' + byte(r.IntN(26))}, r.IntN(largest))
-			}
-			return bytes.Repeat([]byte{'a' + byte(r.IntN(26))}, r.IntN(100))
+	}
+}
+
+func (e *engineTest) get(id engineKey) {
+	want, exists := e.want[id]
+	text, found, err := e.stores[id.store].Get(e.ctx, id.key)
+	require.NoError(e, err)
+	require.Equal(e, exists, found)
+	require.True(e, bytes.Equal(want.text, text))
+}
+
+func (e *engineTest) set(id engineKey) {
+	text, ttl := e.text(), e.ttl()
+	e.written(id, text, ttl, e.stores[id.store].Set(e.ctx, id.key, bytes.Clone(text), ttl))
+}
+
+func (e *engineTest) setNX(id engineKey) {
+	_, exists := e.want[id]
+	text, ttl := e.text(), max(e.ttl(), 0)
+	stored, err := e.stores[id.store].SetNX(e.ctx, id.key, bytes.Clone(text), ttl)
+	assert.Equal(e, !exists && err == nil, stored)
+	if !exists {
+		e.written(id, text, ttl, err)
+	}
+}
+
+func (e *engineTest) compareAndSwap(id engineKey) {
+	old, exists := e.want[id]
+	text, ttl := e.text(), e.ttl()
+	swapped, err := e.stores[id.store].CompareAndSwap(e.ctx, id.key, old.text, bytes.Clone(text), ttl)
+	assert.Equal(e, exists && err == nil, swapped)
+	if exists {
+		e.written(id, text, ttl, err)
+	}
+}
+
+func (e *engineTest) incr(id engineKey) {
+	old, exists := e.want[id]
+	by := e.random.Int64N(1000)
+	sum, left, err := e.stores[id.store].Incr(e.ctx, id.key, by, time.Minute)
+	before, isInteger := driver.Integer(old.text)
+	switch {
+	case exists && !isInteger:
+		require.ErrorIs(e, err, driver.ErrInvalidValue)
+	case exists:
+		require.NoError(e, err)
+		require.Equal(e, before+by, sum)
+		require.Equal(e, old.deadline.IsZero(), left == 0)
+		e.written(id, fmt.Append(nil, sum), driver.KeepTTL, nil)
+	default:
+		e.written(id, fmt.Append(nil, by), time.Minute, err)
+	}
+}
+
+func (e *engineTest) expire(id engineKey) {
+	want, exists := e.want[id]
+	ttl := time.Duration(1 + e.random.Int64N(int64(time.Minute)))
+	found, err := e.stores[id.store].Expire(e.ctx, id.key, ttl)
+	require.NoError(e, err)
+	require.Equal(e, exists, found)
+	if exists {
+		e.written(id, want.text, ttl, nil)
+	}
+}
+
+// passTime sometimes sleeps, and sometimes sweeps.
+func (e *engineTest) passTime() {
+	if e.random.IntN(4) == 0 {
+		time.Sleep(time.Duration(e.random.Int64N(int64(time.Minute))))
+	}
+	if e.random.IntN(20) == 0 {
+		e.kv.sweep(nil)
+	}
+}
+
+// written updates the expected entry after a write. If the write was refused, the store must be full, and
+// the value must be longer than the previous one.
+func (e *engineTest) written(id engineKey, text []byte, ttl time.Duration, err error) {
+	entry, exists := e.want[id]
+	if err != nil {
+		require.ErrorIs(e, err, ErrFull)
+		require.NotZero(e, e.kv.config.MaxBytes)
+		require.False(e, driver.IsUnknown(err))
+		require.False(e, exists && newValue(text).len() <= newValue(entry.text).len(), "the value did not grow")
+		e.refused++
+		return
+	}
+	entry.text = text
+	switch ttl {
+	case driver.KeepTTL:
+	case driver.NoTTL:
+		entry.deadline = time.Time{}
+	default:
+		entry.deadline = time.Now().Add(ttl)
+	}
+	e.want[id] = entry
+}
+
+// finish compares all entries, and checks that a sweep and deletes leave nothing else.
+func (e *engineTest) finish() {
+	verify(e, e.kv)
+	for id, entry := range e.want {
+		if !entry.live() {
+			delete(e.want, id)
+			_, found, err := e.stores[id.store].Get(e.ctx, id.key)
+			require.NoError(e, err)
+			require.False(e, found)
+			continue
 		}
-		ttl := func() time.Duration {
-			return []time.Duration{driver.NoTTL, driver.KeepTTL, time.Millisecond, time.Second, time.Minute, 26 * time.Hour,
-				time.Duration(1 + r.Int64N(int64(time.Hour)))}[r.IntN(7)]
-		}
-		refused := 0
-		for i := range operations {
-			n := r.IntN(keys)
-			key := fmt.Sprint("key:", n) // the first : of the physical key ends the namespace, and no other
-			if n%50 == 0 {
-				key += strings.Repeat("k", 5000)
-			}
-			which := r.IntN(2)
-			s, id := stores[which], fmt.Sprint(which, key)
-			e, found := model[id]
-			if found && !e.deadline.IsZero() && !time.Now().Before(e.deadline) {
-				e, found = entry{}, false
-				delete(model, id)
-			}
-			put := func(text []byte, ttl time.Duration, err error) {
-				if err != nil {
-					require.ErrorIs(t, err, ErrFull)
-					require.NotZero(t, config.MaxBytes)
-					require.False(t, driver.IsUnknown(err))
-					require.False(t, found && newValue(text).len() <= newValue(e.text).len(), "it would not have grown")
-					refused++
-					return
-				}
-				e.text = text
-				switch ttl {
-				case driver.KeepTTL:
-				case driver.NoTTL:
-					e.deadline = time.Time{}
-				default:
-					e.deadline = time.Now().Add(ttl)
-				}
-				model[id] = e
-			}
-			switch r.IntN(13) {
-			case 10, 11, 12: // a text that is read twice is sealed
-				for range r.IntN(4) {
-					text, there, err := s.Get(ctx, key)
-					require.NoError(t, err)
-					require.Equal(t, found, there)
-					require.True(t, bytes.Equal(e.text, text))
-				}
-			case 0, 1, 2, 3:
-				text, ttl := text(), ttl()
-				put(text, ttl, s.Set(ctx, key, bytes.Clone(text), ttl))
-			case 4:
-				text, ttl := text(), max(ttl(), 0)
-				done, err := s.SetNX(ctx, key, bytes.Clone(text), ttl)
-				if assert.Equal(t, !found && err == nil, done); !found {
-					put(text, ttl, err)
-				}
-			case 5:
-				text, ttl := text(), ttl()
-				done, err := s.CompareAndSwap(ctx, key, e.text, bytes.Clone(text), ttl)
-				if assert.Equal(t, found && err == nil, done); found {
-					put(text, ttl, err)
-				}
-			case 6:
-				by := r.Int64N(1000)
-				sum, left, err := s.Incr(ctx, key, by, time.Minute)
-				before, isInteger := driver.Integer(e.text)
-				switch {
-				case found && !isInteger:
-					require.ErrorIs(t, err, driver.ErrInvalidValue)
-				case found && before > 1<<62:
-				case found:
-					require.NoError(t, err)
-					require.Equal(t, before+by, sum)
-					require.Equal(t, e.deadline.IsZero(), left == 0)
-					put(fmt.Append(nil, sum), driver.KeepTTL, nil)
-				default:
-					put(fmt.Append(nil, by), time.Minute, err)
-				}
-			case 7:
-				require.NoError(t, s.Del(ctx, key))
-				delete(model, id)
-			case 8:
-				ttl := time.Duration(1 + r.Int64N(int64(time.Minute)))
-				done, err := s.Expire(ctx, key, ttl)
-				require.NoError(t, err)
-				if require.Equal(t, found, done); found {
-					put(e.text, ttl, nil)
-				}
-			case 9:
-				if r.IntN(4) == 0 {
-					time.Sleep(time.Duration(r.Int64N(int64(time.Minute))))
-				}
-				if r.IntN(20) == 0 {
-					m.sweep(nil)
-				}
-			}
-			if i%500 == 0 {
-				verify(t, m)
-			}
-		}
-		verify(t, m)
-		live := 0
-		for id, e := range model {
-			text, found, err := stores[id[0]-'0'].Get(ctx, id[1:])
-			require.NoError(t, err)
-			want := e.deadline.IsZero() || time.Now().Before(e.deadline)
-			if require.Equal(t, want, found); found {
-				require.True(t, bytes.Equal(e.text, text))
-				live++
-			}
-		}
-		m.sweep(nil)
-		verify(t, m)
-		require.Equal(t, live, m.Stats().Entries)
-		t.Log("refused:", refused, "live:", live, "bytes:", m.Stats().Bytes)
-		for id := range model {
-			require.NoError(t, stores[id[0]-'0'].Del(ctx, id[1:]))
-		}
-		m.sweep(nil)
-		verify(t, m)
-		require.Zero(t, m.Stats().Entries)
-	})
+		e.get(id)
+	}
+	e.kv.sweep(nil)
+	verify(e, e.kv)
+	require.Equal(e, len(e.want), e.kv.Stats().Entries)
+	e.Log("refused:", e.refused, "live:", len(e.want), "bytes:", e.kv.Stats().Bytes)
+	for id := range e.want {
+		require.NoError(e, e.stores[id.store].Del(e.ctx, id.key))
+	}
+	e.kv.sweep(nil)
+	verify(e, e.kv)
+	require.Zero(e, e.kv.Stats().Entries)
+}
+
+func (e *engineTest) text() []byte {
+	switch e.random.IntN(4) {
+	case 0:
+		return fmt.Append(nil, e.random.Int64N(1<<e.random.IntN(62)))
+	case 1:
+		return bytes.Repeat([]byte{'a' + byte(e.random.IntN(26))}, e.random.IntN(e.longest))
+	}
+	return bytes.Repeat([]byte{'a' + byte(e.random.IntN(26))}, e.random.IntN(100))
+}
+
+func (e *engineTest) ttl() time.Duration {
+	return []time.Duration{driver.NoTTL, driver.KeepTTL, time.Millisecond, time.Second, time.Minute, 26 * time.Hour,
+		time.Duration(1 + e.random.Int64N(int64(time.Hour)))}[e.random.IntN(7)]
 }

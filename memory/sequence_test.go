@@ -16,72 +16,27 @@ import (
 	"github.com/zelt-go/kv/memory"
 )
 
-// sequence runs operations one after the other on a fresh MemoryKV, in a bubble with
-// its collector at work, beside a plain map and an exact clock. It returns the first
+// sequence runs operations one after the other on a new adaptor, and on a map with an exact clock. Time
+// is fake, and the collector of a MemoryKV runs. sequence returns a description of the first
 // difference, or "".
 func sequence(t *testing.T, open func() adaptor.AtomicKVAdaptor, ops []model.Operation) (difference string) {
-	type modelEntry struct {
-		text     string
-		deadline time.Time // zero: none
-	}
-	type entryID struct{ store, key int }
 	synctest.Test(t, func(t *testing.T) {
 		kv := open()
 		if m, isMemory := kv.(*memory.MemoryKV); isMemory {
 			require.NoError(t, m.Start(ctx))
 			defer func() { require.NoError(t, m.Stop(ctx)) }()
 		}
-		var stores []*adaptor.AtomicKVStore
-		for _, path := range modelPaths {
-			s, err := kv.Namespace(path[0])
-			for _, name := range path[1:] {
-				require.NoError(t, err)
-				s, err = s.Namespace(name)
-			}
-			require.NoError(t, err)
-			stores = append(stores, s)
-		}
-		entries := map[entryID]modelEntry{}
-		expected := func(id entryID, o model.Operation) model.Result {
-			e, found := entries[id]
-			if found && !e.deadline.IsZero() && !time.Now().Before(e.deadline) {
-				e, found = modelEntry{}, false
-			}
-			found, text, change, want := o.Apply(found, e.text)
-			e.text = text
-			switch change {
-			case model.ClearDeadline:
-				e.deadline = time.Time{}
-			case model.SetDeadline:
-				e.deadline = time.Now().Add(o.TTL)
-			}
-			if found {
-				entries[id] = e
-			} else {
-				delete(entries, id)
-			}
-			if o.ReturnsTTL() && found && want.Code == "" && !e.deadline.IsZero() {
-				want.Left = max(time.Until(e.deadline), time.Millisecond)
-			}
-			return want
-		}
+		stores, expected := openModelStores(t, kv), expectedEntries{}
 		for i, o := range ops {
 			time.Sleep(o.Pause)
 			var got, want []model.Result
 			if o.Kind < model.Kinds {
-				want = append(want, expected(entryID{o.Store, o.Key}, o))
+				want = append(want, expected.apply(entryID{o.Store, o.Key}, o))
 				got = append(got, o.Do(ctx, stores[o.Store], modelKeys[o.Key]))
 			} else {
-				var places []adaptor.Place
-				for store, path := range modelPaths {
-					if below, is := under(modelPaths[o.Store], path); is && (len(below) == 0 || o.Below()) {
-						for key, name := range modelKeys {
-							want = append(want, expected(entryID{store, key}, o.At(key)))
-							places = append(places, adaptor.Place{Path: below, Key: name})
-						}
-					}
-				}
-				got = o.DoMany(ctx, stores[o.Store], places)
+				var paths []adaptor.Place
+				paths, want = expected.applyMany(o)
+				got = o.DoMany(ctx, stores[o.Store], paths)
 			}
 			if !slices.Equal(got, want) {
 				difference = fmt.Sprintf("operation %d, %v\ngot      %+v\nexpected %+v", i, o, got, want)
@@ -92,7 +47,72 @@ func sequence(t *testing.T, open func() adaptor.AtomicKVAdaptor, ops []model.Ope
 	return difference
 }
 
-// under returns how path goes on after root, if it begins so.
+// openModelStores opens the store of each path in modelPaths.
+func openModelStores(t *testing.T, kv adaptor.AtomicKVAdaptor) (stores []*adaptor.AtomicKVStore) {
+	for _, path := range modelPaths {
+		s, err := kv.Namespace(path[0])
+		for _, name := range path[1:] {
+			require.NoError(t, err)
+			s, err = s.Namespace(name)
+		}
+		require.NoError(t, err)
+		stores = append(stores, s)
+	}
+	return stores
+}
+
+// expectedEntries contains the entries that the stores should contain, by the model.
+type expectedEntries map[entryID]expectedEntry
+
+type entryID struct{ store, key int }
+
+type expectedEntry struct {
+	text     string
+	deadline time.Time // zero if the entry never expires
+}
+
+// apply applies o to one entry, and returns the expected result.
+func (entries expectedEntries) apply(id entryID, o model.Operation) model.Result {
+	e, found := entries[id]
+	if found && !e.deadline.IsZero() && !time.Now().Before(e.deadline) {
+		e, found = expectedEntry{}, false
+	}
+	found, text, change, want := o.Apply(found, e.text)
+	e.text = text
+	switch change {
+	case model.ClearDeadline:
+		e.deadline = time.Time{}
+	case model.SetDeadline:
+		e.deadline = time.Now().Add(o.TTL)
+	}
+	if found {
+		entries[id] = e
+	} else {
+		delete(entries, id)
+	}
+	if o.ReturnsTTL() && found && want.Code == "" && !e.deadline.IsZero() {
+		want.Left = max(time.Until(e.deadline), time.Millisecond)
+	}
+	return want
+}
+
+// applyMany applies o to each entry that it includes. It returns the paths of these entries, and the
+// expected results.
+func (entries expectedEntries) applyMany(o model.Operation) (paths []adaptor.Place, want []model.Result) {
+	for store, path := range modelPaths {
+		below, is := under(modelPaths[o.Store], path)
+		if !is || len(below) > 0 && !o.Below() {
+			continue
+		}
+		for key, name := range modelKeys {
+			want = append(want, entries.apply(entryID{store, key}, o.At(key)))
+			paths = append(paths, adaptor.Place{Path: below, Key: name})
+		}
+	}
+	return paths, want
+}
+
+// under returns the rest of path after root, and reports whether path begins with root.
 func under(root, path []string) (below []string, is bool) {
 	if len(path) < len(root) || !slices.Equal(root, path[:len(root)]) {
 		return nil, false
@@ -108,8 +128,8 @@ func openMemory() adaptor.AtomicKVAdaptor {
 	return kv
 }
 
-// TestSequences is the state machine: all operations, several namespaces, time passing
-// between steps. -rapid.checks=N sets how many cases, -rapid.seed repeats one.
+// Random sequences of all operations in several namespaces, with time between the steps, give the
+// results of the model. -rapid.checks=N sets the number of cases, and -rapid.seed repeats a case.
 func TestSequences(t *testing.T) {
 	pick := rapid.Custom(func(r *rapid.T) model.Operation {
 		return model.Operation{
@@ -131,7 +151,7 @@ func TestSequences(t *testing.T) {
 	})
 }
 
-// FuzzSequence: the same, with the operations made of bytes, four each.
+// FuzzSequence checks sequences like TestSequences. Each operation is made of four bytes.
 func FuzzSequence(f *testing.F) {
 	f.Add([]byte("\x03\x00\x02\x00\x00\x00\x00\x05"))
 	f.Add([]byte("\x06\x00\x00\x03\x06\x00\x00\x13\x02\x00\x00\x22\x08\x01\x01\x01"))
@@ -155,7 +175,7 @@ func FuzzSequence(f *testing.F) {
 	})
 }
 
-// The values that operations are made of: few, so that they meet.
+// Operations use few different values, so that several operations use the same one.
 var (
 	modelKeys   = []string{"k", "", "b:k"}
 	modelPaths  = [][]string{{"a"}, {"a", "b"}, {"ab"}}
