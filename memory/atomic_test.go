@@ -14,7 +14,7 @@ import (
 	"github.com/zelt-go/kv/adaptor/driver"
 )
 
-// The documentation's own case: 1, 2, then +5 gives 7.
+// The case of the documentation: 1, 2, then 7 after an Incr by 5.
 func TestIncr(t *testing.T) {
 	s := newStore(t)
 	for _, step := range []struct{ by, want int64 }{{1, 1}, {1, 2}, {5, 7}, {-10, -3}, {0, -3}} {
@@ -31,7 +31,7 @@ func TestIncr(t *testing.T) {
 	assert.Equal(t, int64(42), n)
 }
 
-// A fixed window: only the call that creates the counter sets its TTL.
+// Only the call that creates the counter sets its TTL, so a counter with a TTL is a fixed window.
 func TestIncrKeepsTheDeadline(t *testing.T) {
 	bubble(t, func(t *testing.T, s *adaptor.AtomicKVStore) {
 		n, left, err := s.IncrTTL(ctx, "k", 1, adaptor.WithTTL(time.Minute))
@@ -93,7 +93,7 @@ func TestIncrRefusesNonIntegersAndOverflow(t *testing.T) {
 	}
 }
 
-// The documentation's own case: true, then false, and the first value stays.
+// The case of the documentation: true, then false, and the first value stays.
 func TestSetNX(t *testing.T) {
 	bubble(t, func(t *testing.T, s *adaptor.AtomicKVStore) {
 		ok(t)(s.SetNX(ctx, "k", "first", adaptor.WithTTL(time.Minute)))
@@ -164,7 +164,7 @@ func TestConcurrentAtomicOperations(t *testing.T) {
 	assert.Equal(t, rounds, total, "one winner per key")
 }
 
-// The documentation's own case.
+// The case of the documentation.
 func TestFiftyConcurrentIncr(t *testing.T) {
 	s := newStore(t)
 	var wg sync.WaitGroup

@@ -26,8 +26,8 @@ func newBounded(t testing.TB, maxBytes int64) (*memory.MemoryKV, *adaptor.Atomic
 	return kv, s
 }
 
-// fillUp stores values until one is refused, and returns how many it stored.
-func fillUp(t testing.TB, s *adaptor.AtomicKVStore, value any, opts ...adaptor.Option) (n int) {
+// fillUntilFull stores values until the store refuses one. It returns the number of stored values.
+func fillUntilFull(t testing.TB, s *adaptor.AtomicKVStore, value any, opts ...adaptor.Option) (n int) {
 	t.Helper()
 	for ; ; n++ {
 		err := s.Set(ctx, fmt.Sprint("key", n), value, opts...)
@@ -58,8 +58,8 @@ func TestInvalidLimitsAreRefused(t *testing.T) {
 	}
 }
 
-// At the bound, what would grow is refused and says so; what would not grow goes on; and
-// nothing that is stored is dropped.
+// A full store refuses only writes that need more memory, with ErrFull. Other writes succeed, and
+// no entry is lost.
 func TestFullStoreRefusesOnlyGrowth(t *testing.T) {
 	for _, maxBytes := range []int64{64 << 10, 1 << 20, 10 << 20} {
 		t.Run(fmt.Sprint(maxBytes), func(t *testing.T) {
@@ -67,7 +67,7 @@ func TestFullStoreRefusesOnlyGrowth(t *testing.T) {
 			_, err := s.Incr(ctx, "counter", 1)
 			require.NoError(t, err)
 			value := strings.Repeat("v", 98)
-			n := fillUp(t, s, value)
+			n := fillUntilFull(t, s, value)
 			stats := kv.Stats()
 			assert.LessOrEqual(t, stats.Bytes, maxBytes)
 			assert.Greater(t, stats.Bytes, maxBytes*9/10, "refused with that much room left")
@@ -93,7 +93,7 @@ func TestFullStoreRefusesOnlyGrowth(t *testing.T) {
 			ok(t)(s.CompareAndSwap(ctx, "key4", value, strings.Repeat("x", 98)))
 			no(t)(s.SetNX(ctx, "key4", strings.Repeat("x", 100_000)))
 			require.NoError(t, s.Del(ctx, "key5"))
-			require.NoError(t, s.Set(ctx, "key5", value), "what was deleted may come back")
+			require.NoError(t, s.Set(ctx, "key5", value), "a deleted value fits again")
 
 			for i := 6; i < n; i++ {
 				require.Equal(t, `"`+value+`"`, raw(t, s, fmt.Sprint("key", i)))
@@ -108,29 +108,30 @@ func TestFullStoreRefusesOnlyGrowth(t *testing.T) {
 	}
 }
 
-// Expired entries make room before a write is refused, wherever they are.
+// Expired entries of all shards are removed before the store refuses a write.
 func TestExpiredEntriesAreRemovedBeforeAWriteIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, length := range []int{10, 3000, 20_000} {
 			kv, s := newBounded(t, 4<<20)
 			value := strings.Repeat("v", length)
 			require.NoError(t, s.Set(ctx, "stays", 1))
-			n := fillUp(t, s, value, adaptor.WithTTL(time.Minute))
+			n := fillUntilFull(t, s, value, adaptor.WithTTL(time.Minute))
 			time.Sleep(time.Minute - 1)
 			assert.ErrorIs(t, s.Set(ctx, "another", strings.Repeat("w", 100_000)), memory.ErrFull)
 			assert.Equal(t, n+1, kv.Stats().Entries)
 			time.Sleep(time.Nanosecond)
 			require.NoError(t, s.Set(ctx, "another", strings.Repeat("w", 100_000)))
-			assert.InDelta(t, n, fillUp(t, s, value), float64(n)/10+5)
+			assert.InDelta(t, n, fillUntilFull(t, s, value), float64(n)/10+5)
 			assert.Equal(t, "1", raw(t, s, "stays"))
 		}
 	})
 }
 
-// Large values at the bound, where old and new can't be held together.
+// A large value can be replaced although the store has no room for the old and the new value
+// together.
 func TestFullStoreReplacesLargeValues(t *testing.T) {
 	kv, s := newBounded(t, 1<<20)
-	n := fillUp(t, s, strings.Repeat("v", 100_000))
+	n := fillUntilFull(t, s, strings.Repeat("v", 100_000))
 	assert.GreaterOrEqual(t, n, 9)
 	require.NoError(t, s.Set(ctx, "key0", strings.Repeat("w", 100_000)), "as long")
 	require.NoError(t, s.Set(ctx, "key1", strings.Repeat("w", 90_000)), "shorter")
@@ -141,7 +142,7 @@ func TestFullStoreReplacesLargeValues(t *testing.T) {
 	assert.Equal(t, "4", raw(t, s, "key3"))
 	assert.Equal(t, `"`+strings.Repeat("w", 90_000)+`"`, raw(t, s, "key1"))
 	assert.LessOrEqual(t, kv.Stats().Bytes, int64(1<<20))
-	require.NoError(t, s.Set(ctx, "another", strings.Repeat("v", 100_000)), "there is room again")
+	require.NoError(t, s.Set(ctx, "another", strings.Repeat("v", 100_000)), "a replacement has made room")
 }
 
 func TestMaxValueBytes(t *testing.T) {
@@ -166,7 +167,7 @@ func TestMaxValueBytes(t *testing.T) {
 	assert.Equal(t, int64(math.MaxInt64), sum)
 }
 
-// Writers that fight for the last bytes never exceed the bound, and lose nothing.
+// Concurrent writers in a full store never exceed the limit and lose no value.
 func TestConcurrentWritersNeverExceedTheLimit(t *testing.T) {
 	const maxBytes = 1 << 20
 	kv, s := newBounded(t, maxBytes)

@@ -14,8 +14,8 @@ import (
 	"github.com/zelt-go/kv/adaptor/driver"
 )
 
-// Clear among namespaces that share shards and segments, while others write to theirs: what it leaves
-// is whole, and what it removed takes no memory.
+// Clear removes the entries of one namespace while other goroutines write to others. The namespaces
+// share shards and segments. The others stay complete, and removed entries take no memory.
 func TestClearKeepsOtherNamespaces(t *testing.T) {
 	ctx := context.Background()
 	for name, config := range map[string]Config{"64 shards": {}, "one shard": {MaxBytes: 1<<25 - 1}} {

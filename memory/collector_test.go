@@ -24,7 +24,7 @@ func TestNegativeIntervalIsRefused(t *testing.T) {
 	assert.EqualError(t, err, "memory: Config.GCInterval must not be negative, got -1s (zero means one minute)")
 }
 
-// A sweep a minute by default, which goes on after the context of Start has ended.
+// By default, the collector sweeps every minute. It continues after the context of Start has ended.
 func TestSweepEveryMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kv := newKV(t)
@@ -32,7 +32,7 @@ func TestSweepEveryMinute(t *testing.T) {
 		require.NoError(t, kv.Start(starting))
 		cancel()
 		for minute := range uint64(3) {
-			fill(t, kv, 1000, time.Second)
+			fillExpiring(t, kv, 1000, time.Second)
 			time.Sleep(time.Minute - 1)
 			synctest.Wait()
 			assert.Equal(t, 1001, kv.Stats().Entries, "not swept yet")
@@ -51,7 +51,7 @@ func TestSweepRemovesOnlyExpiredEntries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kv, err := memory.New(memory.Config{GCInterval: time.Second})
 		require.NoError(t, err)
-		s := fill(t, kv, 100, 10*time.Second)
+		s := fillExpiring(t, kv, 100, 10*time.Second)
 		ok(t)(s.Expire(ctx, "0", time.Hour))
 		require.NoError(t, s.Set(ctx, "1", 1))
 		require.NoError(t, s.Set(ctx, "2", 1, adaptor.WithTTL(500*time.Millisecond)))
@@ -74,7 +74,7 @@ func TestSweepIsLogged(t *testing.T) {
 		kv, err := memory.New(memory.Config{Logger: logger})
 		require.NoError(t, err)
 		require.NoError(t, kv.Start(ctx))
-		fill(t, kv, 7, time.Second)
+		fillExpiring(t, kv, 7, time.Second)
 		time.Sleep(3 * time.Minute)
 		require.NoError(t, kv.Stop(ctx))
 		assert.Equal(t, 1, strings.Count(log.String(), "\n"), "one line per sweep that removed something")
@@ -95,7 +95,7 @@ func TestStartAndStopAreIdempotent(t *testing.T) {
 		require.NoError(t, kv.Stop(ctx))
 		require.NoError(t, kv.Stop(ctx))
 
-		s := fill(t, kv, 10, time.Second)
+		s := fillExpiring(t, kv, 10, time.Second)
 		time.Sleep(time.Hour)
 		assert.Equal(t, uint64(1), kv.Stats().Sweeps, "stopped")
 		assert.Equal(t, "1", raw(t, s, "stays"), "it serves after Stop")
@@ -108,8 +108,8 @@ func TestStartAndStopAreIdempotent(t *testing.T) {
 	})
 }
 
-// Stop has the collector ended when it returns nil, and ends it even if its own
-// context is done.
+// After Stop returns nil, the collector has ended. Stop ends the collector even if its context is
+// done.
 func TestStopWaitsForTheCollector(t *testing.T) {
 	kv := newKV(t)
 	require.NoError(t, kv.Start(ctx))
@@ -122,11 +122,11 @@ func TestStopWaitsForTheCollector(t *testing.T) {
 	if err := kv.Stop(done); err != nil {
 		assert.ErrorIs(t, err, context.Canceled)
 	}
-	require.NoError(t, kv.Stop(ctx), "waits for what the first Stop did not")
+	require.NoError(t, kv.Stop(ctx), "waits for the collector that the first Stop left running")
 	require.NoError(t, kv.Stop(done), "nothing left to wait for")
 }
 
-// slow is a log that blocks: it holds a sweep up.
+// slow is a slog.Handler that blocks, which delays a sweep.
 type slow struct {
 	slog.Handler
 	release chan struct{}
@@ -134,14 +134,14 @@ type slow struct {
 
 func (h slow) Handle(context.Context, slog.Record) error { <-h.release; return nil }
 
-// A Stop that gives up does not lose the collector: a later Stop, even after another
-// Start, waits for it too.
+// After a Stop that returned early, a later Stop waits for the same collector, even after another
+// Start.
 func TestStopWaitsForASlowSweep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := slow{slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelDebug}), make(chan struct{})}
 		kv, err := memory.New(memory.Config{Logger: slog.New(log)})
 		require.NoError(t, err)
-		fill(t, kv, 1, time.Second)
+		fillExpiring(t, kv, 1, time.Second)
 		require.NoError(t, kv.Start(ctx))
 		time.Sleep(time.Minute)
 		synctest.Wait()
@@ -158,14 +158,14 @@ func TestStopWaitsForASlowSweep(t *testing.T) {
 	})
 }
 
-// Start and Stop may follow each other, from many goroutines, and leave nothing.
+// Many calls of Start and Stop, also concurrent ones, leave no goroutine.
 func TestStartAndStopLeaveNoGoroutine(t *testing.T) {
 	kv, err := memory.New(memory.Config{GCInterval: time.Millisecond})
 	require.NoError(t, err)
 	for i := range 1000 {
 		require.NoError(t, kv.Start(ctx))
 		if i%10 == 0 {
-			time.Sleep(time.Millisecond) // Stop meets a sweep
+			time.Sleep(time.Millisecond) // so that Stop interrupts a sweep
 		}
 		require.NoError(t, kv.Stop(ctx))
 	}

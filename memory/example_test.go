@@ -12,7 +12,7 @@ import (
 	"github.com/zelt-go/kv/memory"
 )
 
-// Without fx: make it, start it, stop it.
+// A program without fx makes, starts and stops a MemoryKV itself.
 func Example() {
 	ctx := context.Background()
 
@@ -34,7 +34,7 @@ func Example() {
 	// Output: <nil> 1
 }
 
-// A bound refuses what would grow beyond it, and keeps what is there.
+// A store with a limit refuses writes beyond it, and keeps all stored entries.
 func ExampleErrFull() {
 	ctx := context.Background()
 

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A write that waits for its shard judges by the time when it has it: an entry that others
-// have found expired meanwhile does not come back.
+// A write that waits for its shard reads the clock when it has the lock. It does not revive an
+// entry that another operation may have found expired in the meantime.
 func TestExpiredEntryIsNotRevived(t *testing.T) {
 	ctx := context.Background()
 	for name, write := range map[string]func(*store) (bool, error){
@@ -45,7 +45,7 @@ func TestExpiredEntryIsNotRevived(t *testing.T) {
 	}
 }
 
-// Entries that are due are found behind others of the same millisecond that are not.
+// A sweep finds the expired entries among live entries that expire in the same millisecond.
 func TestSweepFindsExpiredEntriesWithinATick(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx := context.Background()
@@ -74,7 +74,7 @@ func TestSweepFindsExpiredEntriesWithinATick(t *testing.T) {
 	})
 }
 
-// A store that was never started shrinks by its writes, even if the clock is a coarse one.
+// The writes to a store without a collector remove expired entries, even if the clock is coarse.
 func TestWritesKeepPaceWithExpiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx := context.Background()

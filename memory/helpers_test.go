@@ -29,7 +29,7 @@ func newStore(t testing.TB) *adaptor.AtomicKVStore {
 	return store
 }
 
-// bubble runs f in a synctest bubble, on a fresh store.
+// bubble runs f in a synctest bubble with a new store.
 func bubble(t *testing.T, f func(t *testing.T, s *adaptor.AtomicKVStore)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) { f(t, newStore(t)) })

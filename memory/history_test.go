@@ -17,9 +17,8 @@ var (
 	historySeed = flag.Uint64("history.seed", 0, "the seed of the first history; 0: a new one each time")
 )
 
-// TestHistories records what concurrent operations on few keys returned, and checks
-// that each key's operations could have happened one after the other, each between its
-// call and its return.
+// TestHistories records concurrent operations on few keys. It checks that the operations on each
+// key could have happened one after the other, each between its call and its return.
 func TestHistories(t *testing.T) {
 	seed := *historySeed
 	if seed == 0 {

@@ -25,9 +25,9 @@ import (
 
 var hostileFor = flag.Duration("hostile", time.Second, "how long TestHostile goes on")
 
-// A load that no service has: values of up to 1 MiB, times to live from a millisecond,
-// eight goroutines, and more to hold than MaxBytes. What is refused says so and changes
-// nothing, what is not refused stays until its deadline, and the memory is what Stats says.
+// Eight goroutines store values of up to 1 MiB, with a TTL of a millisecond or more, and more data
+// than MaxBytes. A refused write returns ErrFull and changes nothing. A stored value stays until
+// its deadline. The process takes no more memory than Stats reports.
 func TestHostile(t *testing.T) {
 	const maxBytes = 256 << 20
 	kv, err := memory.New(memory.Config{MaxBytes: maxBytes, GCInterval: time.Second})
@@ -36,7 +36,7 @@ func TestHostile(t *testing.T) {
 	s, err := kv.Namespace("hostile")
 	require.NoError(t, err)
 
-	// The same program, with nothing in the store.
+	// The memory of the same program without entries.
 	hostile(t, nil, time.Second/10)
 	before := heapAfterGC()
 
@@ -58,19 +58,19 @@ func TestHostile(t *testing.T) {
 	most := <-watched
 	assert.LessOrEqual(t, most, int64(maxBytes))
 	heap := int64(heapAfterGC()) - int64(before)
-	bound := int64(maxBytes)
-	assert.LessOrEqual(t, heap, bound+bound/10)
+	limit := int64(maxBytes)
+	assert.LessOrEqual(t, heap, limit+limit/10)
 	stats := kv.Stats()
 	t.Logf("operations %d, refused %d, live values verified %d, absent ones %d", counts.operations.Load(), counts.refused.Load(), counts.verified.Load(), counts.absent.Load())
-	t.Logf("MaxBytes %d; Stats().Bytes: at most %d, at the end %d; heap after GC, less that without entries: %d (%.1f %% of MaxBytes, %.1f %% of Bytes); GOMEMLIMIT %d",
-		bound, most, stats.Bytes, heap, 100*float64(heap)/float64(bound), 100*float64(heap)/float64(stats.Bytes), debug.SetMemoryLimit(-1))
+	t.Logf("MaxBytes %d; Stats().Bytes: at most %d, at the end %d; heap after GC, minus the heap without entries: %d (%.1f %% of MaxBytes, %.1f %% of Bytes); GOMEMLIMIT %d",
+		limit, most, stats.Bytes, heap, 100*float64(heap)/float64(limit), 100*float64(heap)/float64(stats.Bytes), debug.SetMemoryLimit(-1))
 	t.Logf("%s%+v", residentSet(), stats)
 	require.NoError(t, kv.Stop(ctx))
 }
 
 type hostileCounts struct{ operations, refused, verified, absent atomic.Int64 }
 
-// hostile works on s, or only pretends to if that is nil.
+// hostile runs the load on s. If s is nil, it runs the same program without a store.
 func hostile(t *testing.T, s *adaptor.AtomicKVStore, span time.Duration) *hostileCounts {
 	const longest = 1 << 20
 	letters := bytes.Repeat([]byte("abcdefghijklmnopqrstuvwxyz0123456789"), 2+longest/36)
@@ -89,10 +89,10 @@ func hostile(t *testing.T, s *adaptor.AtomicKVStore, span time.Duration) *hostil
 	return counts
 }
 
-// expected is what a worker knows of a key of its own. Between earliest and latest its
-// deadline passes, by a clock that is not the store's.
+// expected describes a key of one worker. The entry expires between earliest and latest, because
+// the worker reads the clock at other moments than the store.
 type expected struct {
-	start, length    int // in letters; the value of a counter if start is -1
+	start, length    int // in letters; if start is -1, length is the value of a counter
 	earliest, latest time.Time
 }
 
@@ -140,7 +140,7 @@ func hostileWorker(s *adaptor.AtomicKVStore, letters []byte, r *rand.Rand, worke
 			if op < 3 || known {
 				err = s.Set(ctx, key, string(letters[start:start+length]), options...)
 			} else if stored, setErr := s.SetNX(ctx, key, string(letters[start:start+length]), options...); setErr == nil && !stored {
-				return fmt.Errorf("SetNX of a key that is not there: %v", stored)
+				return fmt.Errorf("SetNX of a missing key: %v", stored)
 			} else {
 				err = setErr
 			}
@@ -184,7 +184,7 @@ func hostileWorker(s *adaptor.AtomicKVStore, letters []byte, r *rand.Rand, worke
 			case !found && known && after.Before(e.earliest):
 				return fmt.Errorf("a live value of %d bytes is lost, %v before its deadline", e.length, e.earliest.Sub(after))
 			case found && !known:
-				return errors.New("a value that nobody wrote")
+				return errors.New("a value that was never stored")
 			case found && now.After(e.latest):
 				return fmt.Errorf("a value shows %v after its deadline", now.Sub(e.latest))
 			case !found:
@@ -192,7 +192,7 @@ func hostileWorker(s *adaptor.AtomicKVStore, letters []byte, r *rand.Rand, worke
 				counts.absent.Add(1)
 			case e.start < 0 && string(text) != fmt.Sprint(e.length),
 				e.start >= 0 && !bytes.Equal(text[1:len(text)-1], letters[e.start:e.start+e.length]):
-				return fmt.Errorf("a value of %d bytes is not what was written", len(text))
+				return fmt.Errorf("a value of %d bytes differs from the stored value", len(text))
 			default:
 				counts.verified.Add(1)
 			}
@@ -209,7 +209,7 @@ func heapAfterGC() uint64 {
 	return m.HeapAlloc
 }
 
-// residentSet is what Linux says about the memory of the process.
+// residentSet returns the memory of the process, as Linux reports it.
 func residentSet() string {
 	status, _ := os.ReadFile("/proc/self/status")
 	var b strings.Builder

@@ -7,7 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Entries whose hashes are all alike are found, and leave no trace, around the end of the buckets.
+// Entries with equal hashes are found, also around the end of the buckets. Removed entries leave no
+// tag.
 func TestIndexWithEqualHashes(t *testing.T) {
 	for _, hash := range []uint32{0, 1 << 31, 1<<32 - 1} {
 		var v atomic.Pointer[view]

@@ -15,11 +15,11 @@ import (
 	"github.com/zelt-go/kv/adaptor/driver"
 )
 
-// Batches of small, large, refused and repeated keys, beside a map: each key has what its last entry
-// says, or the error of its own, and the engine is whole.
+// Batches of small, large, refused and repeated keys give the same results as a map. Each key has
+// the value of its last entry, or its own error. The parts of the shards stay consistent.
 func TestBatchesAgainstAMap(t *testing.T) {
 	ctx := context.Background()
-	for name, config := range map[string]Config{"": {}, "a bound": {MaxBytes: 1 << 20, MaxValueBytes: 80}} {
+	for name, config := range map[string]Config{"unlimited": {}, "limited": {MaxBytes: 1 << 20, MaxValueBytes: 80}} {
 		t.Run(name, func(t *testing.T) {
 			s := openStore(t, config)
 			r := rand.New(rand.NewPCG(1, 2))
@@ -65,7 +65,7 @@ func TestBatchesAgainstAMap(t *testing.T) {
 	}
 }
 
-// At the bound a batch stores what there is room for, and each other key says that it is full.
+// In a full store, a batch stores as many entries as fit. Each other key gets ErrFull.
 func TestBatchInAFullStore(t *testing.T) {
 	ctx := context.Background()
 	s := openStore(t, Config{MaxBytes: 64 << 10})
@@ -87,7 +87,7 @@ func TestBatchInAFullStore(t *testing.T) {
 	assert.Less(t, stored, 700)
 	verify(t, s.kv)
 
-	// What has expired makes room.
+	// Expired entries are removed for a batch.
 	synctest.Test(t, func(t *testing.T) {
 		s := openStore(t, Config{MaxBytes: 64 << 10})
 		require.Nil(t, s.SetMany(ctx, keys[:250], values[:250], time.Second))

@@ -8,10 +8,10 @@ import (
 	"github.com/zelt-go/kv/internal/mutant"
 )
 
-// yields lets others in between a read and the write that depends on it.
+// yields lets other goroutines run between a read and the write that depends on the read.
 const yields = "w.shard.mu.Unlock()\n\ttime.Sleep(time.Nanosecond)\n\tw.shard.mu.Lock()\n"
 
-// The models find the bugs that hide best, planted one at a time.
+// TestHistories and TestSequences find bugs that are hard to find. Each is planted separately.
 func TestModelsFindBugs(t *testing.T) {
 	t.Parallel()
 	histories := []string{"-run", "^TestHistories$", "-histories", "1000", "."}
@@ -32,11 +32,11 @@ func TestModelsFindBugs(t *testing.T) {
 		}`, histories},
 		{"SetNX is not atomic", "store.go",
 			"stored = w.at == 0 && w.put()", "stored = w.at == 0\n\t\t" + yields + "stored = stored && w.put()", histories},
-		{"an entry lives 3 ms too long", "record.go",
+		{"an entry expires 3 ms too late", "record.go",
 			"d != 0 && d <= c.now()", "d != 0 && d+3_000_000 <= c.now()", histories},
-		{"an entry lives 1 ns too long", "record.go",
+		{"an entry expires 1 ns too late", "record.go",
 			"d != 0 && d <= c.now()", "d != 0 && d < c.now()", sequences},
-		{"an entry lives 1 ns too long for Has", "store.go",
+		{"Has sees an entry for 1 ns too long", "store.go",
 			"deadline > s.kv.now()", "deadline >= s.kv.now()", sequences},
 		{"KeepTTL drops the TTL", "shard.go",
 			"\tcase driver.KeepTTL:\n", "\tcase driver.KeepTTL:\n\t\ts.setDeadline(w.record, w.at, 0)\n", sequences},
@@ -46,13 +46,13 @@ func TestModelsFindBugs(t *testing.T) {
 			"case r.expired(&w.clock):", "case false:", sequences},
 		{"SetMany writes twice", "many.go",
 			"if w.shard.lookUp(w); w.shard.put(w) {", "if w.shard.lookUp(w); w.shard.put(w) {\n" + yields + "w.shard.lookUp(w)\nw.shard.put(w)", histories},
-		{"SetMany drops a deadline that it is to keep", "many.go",
+		{"SetMany drops a deadline that it must keep", "many.go",
 			"newValue(values[i]), ttl", "newValue(values[i]), max(ttl, driver.NoTTL)", sequences},
 		{"DelMany deletes nothing", "many.go",
 			"w.shard.lookUp(w); w.at != 0 {", "w.shard.lookUp(w); w.at != 0 && len(keys) == 0 {", sequences},
-		{"Keys lists what has expired", "scan.go",
+		{"Keys lists expired entries", "scan.go",
 			"!s.includes(r, below) || !s.isLive(r) && !s.isLiveNow(r)", "!s.includes(r, below)", sequences},
-		{"Keys leaves out every second shard", "scan.go",
+		{"Keys omits every second shard", "scan.go",
 			"for i := range s.kv.shards {\n\t\tsh := &s.kv.shards[i]", "for i := range s.kv.shards {\n\t\tsh := &s.kv.shards[i/2*2]", sequences},
 		{"Clear reaches the namespaces below", "clear.go",
 			"s.includes(r, below)", "s.includes(r, true)", sequences},
@@ -61,14 +61,16 @@ func TestModelsFindBugs(t *testing.T) {
 	} {
 		t.Run(m.bug, func(t *testing.T) {
 			output, failed := mutant.Test(t, m.file, m.old, m.new, m.run...)
-			assert.True(t, failed, "planted, and not found: %s\n%s", m.bug, output)
-			// "flaky": which shard a key is in, and so who frees it when, differs per store.
+			assert.True(t, failed, "the planted bug was not found: %s\n%s", m.bug, output)
+			// "flaky" is a failure: the shard of a key differs for each store, and with it the time
+			// of removal.
 			assert.Regexp(t, `not linearizable|\[rapid\] (failed|flaky)`, output)
 		})
 	}
 }
 
-// A hash finds a key and never decides for it: with four hashes for all keys, the tests pass.
+// A hash finds a key, but only a comparison of the key decides: the tests pass with four hashes for
+// all keys.
 func TestHashesDoNotDecide(t *testing.T) {
 	t.Parallel()
 	output, failed := mutant.Test(t, "memory.go", "return uint32(hash) }", "return uint32(hash) % 4 }",

@@ -14,8 +14,8 @@ import (
 	"github.com/zelt-go/kv/memory"
 )
 
-// 1,000,000 random pairs of (path, key), made of bytes that mean something to some
-// encoding, never meet: a pair that is new is missing, one that is not has its own value.
+// 1,000,000 random pairs of path and key never collide. They consist of bytes with a meaning in
+// some encoding. A new pair is missing, and a known pair has its own value.
 func TestPathsAndKeysNeverCollide(t *testing.T) {
 	t.Parallel()
 	pairs := 1_000_000
@@ -114,7 +114,7 @@ func TestNamespacesAreIsolated(t *testing.T) {
 	assert.Equal(t, "3", raw(t, again, "c"), "the same path is the same data")
 }
 
-// A namespace without entries and without handles leaves nothing.
+// A namespace without entries takes no memory after its handles are gone.
 func TestUsedNamespacesTakeNoMemory(t *testing.T) {
 	kv := newKV(t)
 	held := int64(0)
@@ -128,5 +128,5 @@ func TestUsedNamespacesTakeNoMemory(t *testing.T) {
 		}
 	}
 	assert.Equal(t, memory.Stats{Bytes: held}, kv.Stats())
-	assert.Less(t, held, int64(64<<10), "what it keeps at hand for the next entries")
+	assert.Less(t, held, int64(64<<10), "the memory kept for the next entries")
 }

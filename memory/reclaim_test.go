@@ -14,8 +14,8 @@ import (
 	"github.com/zelt-go/kv/memory"
 )
 
-// fill stores n entries that expire after ttl, and one that does not.
-func fill(t testing.TB, kv *memory.MemoryKV, n int, ttl time.Duration) *adaptor.AtomicKVStore {
+// fillExpiring stores n entries that expire after ttl, and one entry that does not expire.
+func fillExpiring(t testing.TB, kv *memory.MemoryKV, n int, ttl time.Duration) *adaptor.AtomicKVStore {
 	t.Helper()
 	s, err := kv.Namespace("fill")
 	require.NoError(t, err)
@@ -26,7 +26,7 @@ func fill(t testing.TB, kv *memory.MemoryKV, n int, ttl time.Duration) *adaptor.
 	return s
 }
 
-// A MemoryKV that is never started still frees: any writes, anywhere, will do.
+// In a MemoryKV that was never started, any write to any key removes expired entries.
 func TestWritesRemoveExpiredEntries(t *testing.T) {
 	writes := map[string]func(s *adaptor.AtomicKVStore, i int) error{
 		"Set, one key":   func(s *adaptor.AtomicKVStore, i int) error { return s.Set(ctx, "k", i) },
@@ -38,7 +38,7 @@ func TestWritesRemoveExpiredEntries(t *testing.T) {
 	for name, write := range writes {
 		synctest.Test(t, func(t *testing.T) {
 			kv := newKV(t)
-			s := fill(t, kv, 1000, time.Second)
+			s := fillExpiring(t, kv, 1000, time.Second)
 			time.Sleep(time.Second)
 			assert.Equal(t, 1001, kv.Stats().Entries)
 			for i := range 4000 {
@@ -50,7 +50,7 @@ func TestWritesRemoveExpiredEntries(t *testing.T) {
 	}
 }
 
-// A store that is empty again gives its memory back.
+// A store releases its memory when its last entry is deleted.
 func TestEmptyStoreReleasesItsMemory(t *testing.T) {
 	heap := func() uint64 {
 		var m runtime.MemStats
@@ -61,7 +61,7 @@ func TestEmptyStoreReleasesItsMemory(t *testing.T) {
 	kv := newKV(t)
 	before := heap()
 	const n = 200_000
-	s := fill(t, kv, n, time.Hour)
+	s := fillExpiring(t, kv, n, time.Hour)
 	full := heap() - before
 	for i := range n {
 		require.NoError(t, s.Del(ctx, fmt.Sprint(i)))

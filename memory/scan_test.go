@@ -19,8 +19,8 @@ import (
 
 var scanned = flag.Int("scanned", 20_000, "how many keys TestKeysWhileOthersWrite iterates over")
 
-// Iterating while four goroutines write: every stable key exactly once, and how long a write took
-// at most. The index grows and shrinks meanwhile.
+// Keys yields every stable key exactly once while four goroutines write. The index grows and
+// shrinks in the meantime. The test logs the longest time of a write.
 func TestKeysWhileOthersWrite(t *testing.T) {
 	ctx := context.Background()
 	s := openStore(t, Config{})
@@ -86,7 +86,7 @@ func TestKeysWhileOthersWrite(t *testing.T) {
 	verify(t, s.kv)
 }
 
-// The loop changes all that there is to change: the stable keys come once each.
+// If the body of the loop changes other keys, Keys still yields each stable key once.
 func TestKeysWhileTheLoopWrites(t *testing.T) {
 	ctx := context.Background()
 	for name, config := range map[string]Config{"64 shards": {}, "one shard": {MaxBytes: 1<<21 - 1}} {
@@ -122,7 +122,8 @@ func TestKeysWhileTheLoopWrites(t *testing.T) {
 	}
 }
 
-// A deadline that is put off while the loop runs is: the key was there all the time.
+// Keys yields a key whose deadline is extended during the loop, because the key is live all the
+// time.
 func TestKeysSeeExtendedDeadlines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx := context.Background()
@@ -152,19 +153,19 @@ func TestKeysSeeExtendedDeadlines(t *testing.T) {
 	})
 }
 
-// What iterating relies on, broken one at a time.
+// The tests of Keys find bugs in the code that Keys depends on. Each bug is planted separately.
 func TestKeysTestsFindBugs(t *testing.T) {
 	t.Parallel()
 	for bug, m := range map[string]struct{ old, new string }{
-		"a bucket that is full passes nothing":   {"(k < last || v.overflows(i))", "k < last"},
-		"entries from before the range come too": {"hash >= from && ", ""},
-		"entries from after the range come too":  {"hash >= from && uint64(hash) < next", "hash >= from"},
-		"the old record's deadline counts":       {"!s.isLive(r) && !s.isLiveNow(r)", "!s.isLive(r)"},
-		"what has expired comes":                 {" || !s.isLive(r) && !s.isLiveNow(r)", ""},
+		"a full bucket has no overflow":             {"(k < last || v.overflows(i))", "k < last"},
+		"Keys also yields entries before the range": {"hash >= from && ", ""},
+		"Keys also yields entries after the range":  {"hash >= from && uint64(hash) < next", "hash >= from"},
+		"Keys uses the deadline of the old record":  {"!s.isLive(r) && !s.isLiveNow(r)", "!s.isLive(r)"},
+		"Keys yields expired entries":               {" || !s.isLive(r) && !s.isLiveNow(r)", ""},
 	} {
 		t.Run(bug, func(t *testing.T) {
 			output, failed := mutant.Test(t, "scan.go", m.old, m.new, "-timeout", "60s", "-run", "^(TestKeysWhile.*|TestKeysSee.*)$", ".")
-			assert.True(t, failed, "planted, and not found: %s\n%s", bug, output)
+			assert.True(t, failed, "the planted bug was not found: %s\n%s", bug, output)
 		})
 	}
 }

@@ -15,7 +15,8 @@ import (
 	"github.com/zelt-go/kv/adaptor/driver"
 )
 
-// A lock that comes and goes where the current segment is full costs no segment each time.
+// Repeated Set and Del of a lock, while the current segment is full, do not allocate a segment each
+// time.
 func TestRepeatedSetAndDelAllocateNoSegment(t *testing.T) {
 	ctx := context.Background()
 	s := openStore(t, Config{MaxBytes: 1 << 20}) // one shard
@@ -41,7 +42,7 @@ func TestRepeatedSetAndDelAllocateNoSegment(t *testing.T) {
 	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1000*maxSegment/10))
 }
 
-// Space that removed entries left, in whatever shard, is used before a write is refused.
+// The space of removed entries in all shards is reused before the store refuses a write.
 func TestGarbageIsReclaimedBeforeAWriteIsRefused(t *testing.T) {
 	ctx := context.Background()
 	s := openStore(t, Config{MaxBytes: 8 << 20})
@@ -59,7 +60,7 @@ func TestGarbageIsReclaimedBeforeAWriteIsRefused(t *testing.T) {
 	verify(t, s.kv)
 }
 
-// What can't be stored is refused before any work is done for it.
+// A value that is larger than MaxBytes is refused before a record is written for it.
 func TestTooLargeValueIsRefusedWithoutAllocation(t *testing.T) {
 	ctx := context.Background()
 	s := openStore(t, Config{MaxBytes: 1 << 20})
@@ -72,7 +73,8 @@ func TestTooLargeValueIsRefusedWithoutAllocation(t *testing.T) {
 	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20))
 }
 
-// At the bound, a segment may be cleaned in vain, and what is to be replaced has moved.
+// In a full store, an allocation may clean a segment and still fail. The record to replace has then
+// moved.
 func TestReplaceAfterTheRecordHasMoved(t *testing.T) {
 	ctx := context.Background()
 	s := openStore(t, Config{MaxBytes: 1 << 20}) // one shard
@@ -99,7 +101,8 @@ func TestReplaceAfterTheRecordHasMoved(t *testing.T) {
 	fill("fill", short)
 	fill("tiny", []byte("1"))
 
-	// The dirtiest segment is the one of a sealed text, which must be written anew.
+	// The segment with the most garbage contains a sealed text, so that cleaning must rewrite the
+	// segment.
 	victim := ""
 	for i := range n {
 		key := fmt.Sprint("long", i)
@@ -134,7 +137,7 @@ func TestReplaceAfterTheRecordHasMoved(t *testing.T) {
 	verify(t, s.kv)
 }
 
-// Deleting and writing for ever does not grow the store.
+// Many deletes and writes do not make the store larger.
 func TestChurnDoesNotGrowTheStore(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()

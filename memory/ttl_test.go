@@ -12,8 +12,8 @@ import (
 	"github.com/zelt-go/kv/adaptor"
 )
 
-// Absent from the deadline on, to the nanosecond, for every operation, whether
-// swept or not.
+// From its deadline on, an entry is absent for every operation, exact to the nanosecond, and
+// whether swept or not.
 func TestEntryIsAbsentFromItsDeadline(t *testing.T) {
 	const ttl = 1500 * time.Millisecond
 	write := map[string]func(s *adaptor.AtomicKVStore) error{

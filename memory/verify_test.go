@@ -7,7 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// verify fails if the parts of a MemoryKV that nobody uses meanwhile contradict each other.
+// verify fails if the parts of a MemoryKV are inconsistent. No other goroutine may use the
+// MemoryKV.
 func verify(t testing.TB, m *MemoryKV) {
 	t.Helper()
 	held := 0
@@ -16,9 +17,10 @@ func verify(t testing.TB, m *MemoryKV) {
 		v := s.view.Load()
 		held += len(v.buckets) * bucketSize
 
-		// The index: each record once, in its home bucket or one that those before count it in.
+		// The index contains each record once, in its home bucket or in a later one. The buckets in
+		// between count the entry in their overflow count.
 		slots := map[ref]bool{}
-		passes := make([]uint64, len(v.buckets))
+		overflows := make([]uint64, len(v.buckets))
 		for i := range v.buckets {
 			b := &v.buckets[i]
 			for at, slot := range b.slots {
@@ -29,7 +31,7 @@ func verify(t testing.TB, m *MemoryKV) {
 				hash, r := uint32(b.slots[at]>>32), ref(b.slots[at])
 				require.Equal(t, tagOf(hash), b.tags>>(8*at)&0xff)
 				for q := v.home(hash); q != i; q = v.next(q) {
-					passes[q]++
+					overflows[q]++
 				}
 				slots[r] = true
 				require.False(t, s.log.at(r).isDead())
@@ -39,13 +41,13 @@ func verify(t testing.TB, m *MemoryKV) {
 		require.Len(t, slots, s.index.count)
 		for i := range v.buckets {
 			if counted := v.buckets[i].tags / overflowUnit; counted < 255 {
-				require.Equal(t, passes[i], counted)
+				require.Equal(t, overflows[i], counted)
 			}
 		}
 
-		// The log: live and buried records fill each segment, and are counted. Readers see each, and
-		// no number twice.
-		logHeld, garbage, records := 0, 0, 0
+		// The log's segments consist of live and dead records, and both are counted. The view
+		// contains each segment, and no segment number is free and used.
+		sharedBytes, garbage, records := 0, 0, 0
 		free := map[uint32]bool{}
 		for _, number := range append(slices.Clone(s.log.freeNumbers), s.log.retiredNumbers...) {
 			require.False(t, free[number])
@@ -66,7 +68,7 @@ func verify(t testing.TB, m *MemoryKV) {
 				records++
 				continue
 			}
-			logHeld += g.length
+			sharedBytes += g.length
 			garbage += g.garbage()
 			live, offset := 0, 0
 			for offset < int(g.end) {
@@ -82,12 +84,12 @@ func verify(t testing.TB, m *MemoryKV) {
 			require.Equal(t, int(g.live), live)
 		}
 		require.Equal(t, s.index.count, records)
-		require.Equal(t, s.log.sharedBytes, logHeld)
+		require.Equal(t, s.log.sharedBytes, sharedBytes)
 		require.Equal(t, s.log.garbage, garbage)
 
-		// The wheel: each record with a deadline once, in a bucket that comes in time.
+		// The wheel contains each record with a deadline once, in a bucket that is not too late.
 		onIt := map[ref]bool{}
-		due := m.nextExpiry.shards[i].Load()
+		next := m.nextExpiry.shards[i].Load()
 		for bucket, at := range s.wheel.heads {
 			if bucket != cascading {
 				require.Equal(t, at != 0, s.wheel.used[bucket/64]&(1<<(bucket%64)) != 0)
@@ -98,7 +100,7 @@ func verify(t testing.TB, m *MemoryKV) {
 				require.Equal(t, prev, r.prev)
 				require.True(t, slots[at])
 				require.False(t, onIt[at])
-				require.LessOrEqual(t, due, r.deadline)
+				require.LessOrEqual(t, next, r.deadline)
 				require.LessOrEqual(t, m.nextExpiry.all.Load(), r.deadline)
 				if bucket != cascading {
 					require.LessOrEqual(t, bucket, s.wheel.bucket(r.deadline))

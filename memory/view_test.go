@@ -17,21 +17,21 @@ import (
 	"github.com/zelt-go/kv/internal/mutant"
 )
 
-// Readers without the lock, while writers delete, rewrite, and have segments cleaned, views renewed
-// and indexes resized: who is there is found, with a value that was written, and never an
-// older one than before; who is not there is not found.
+// Readers without the lock run while writers delete, rewrite, clean segments, renew views and
+// resize indexes. A stable key is always found, with a stored value, and never with an older value
+// than before. A key that was never stored is not found.
 func TestReadersFindStableEntries(t *testing.T) {
 	t.Parallel()
 	const stable, operations = 20, 20_000
 	ctx := context.Background()
-	s := openStore(t, Config{MaxBytes: 1 << 20}) // one shard: all meet
+	s := openStore(t, Config{MaxBytes: 1 << 20}) // one shard, so that all goroutines collide
 	text := func(version int) []byte {
 		return []byte(`"` + strconv.Itoa(version) + strings.Repeat("x", version%50) + `"`)
 	}
 	version := func(text []byte) int {
 		n, err := strconv.Atoi(strings.TrimRight(strings.Trim(string(text), `"`), "x"))
 		if err != nil {
-			t.Errorf("nobody wrote %q", text)
+			t.Errorf("%q was never stored", text)
 		}
 		return n
 	}
@@ -64,7 +64,7 @@ func TestReadersFindStableEntries(t *testing.T) {
 					seen[i] = now
 				}
 				if found, _ := s.Has(ctx, "none"+key(i)); found {
-					t.Error("a key that nobody wrote was found")
+					t.Error("a key that was never stored was found")
 					return
 				}
 			}
@@ -77,7 +77,7 @@ func TestReadersFindStableEntries(t *testing.T) {
 				switch k := fmt.Sprint(writer, "/", r.IntN(500)); r.IntN(5) {
 				case 0:
 					assert.NoError(t, s.Del(ctx, k))
-				case 1: // only one writer writes a stable key: versions rise
+				case 1: // only one writer writes a stable key, so that its versions rise
 					assert.NoError(t, s.Set(ctx, key(2*r.IntN(stable/2)+writer), text(n), driver.NoTTL))
 				default:
 					assert.NoError(t, s.Set(ctx, k, text(n+r.IntN(1000)), driver.NoTTL))
@@ -96,8 +96,8 @@ func TestReadersFindStableEntries(t *testing.T) {
 	verify(t, s.kv)
 }
 
-// Who has loaded a slot, and is slow to look where it leads, finds the record of then, or none:
-// whatever was written meanwhile.
+// A reader may be delayed after it has loaded a slot. It then finds the record of that moment or
+// none, regardless of the writes in between.
 func TestStaleRefNeverLeadsToAnotherRecord(t *testing.T) {
 	ctx := context.Background()
 	s := openStore(t, Config{MaxBytes: 1 << 20}) // one shard
@@ -127,8 +127,7 @@ func TestStaleRefNeverLeadsToAnotherRecord(t *testing.T) {
 	}
 }
 
-// Who finds a slot whose segment has just been given up, since its records were moved, looks again
-// with the lock.
+// A reader whose slot refers to a removed segment looks again under the lock.
 func TestReadersRetryUnderTheLock(t *testing.T) {
 	ctx := context.Background()
 	s := openStore(t, Config{MaxBytes: 1 << 20})
@@ -156,21 +155,22 @@ func TestReadersRetryUnderTheLock(t *testing.T) {
 	}
 }
 
-// What readers rely on, broken one at a time.
+// The tests of readers find bugs in the code that readers depend on. Each bug is planted
+// separately.
 func TestReaderTestsFindBugs(t *testing.T) {
 	t.Parallel()
 	for bug, m := range map[string]struct{ file, old, new string }{
-		"a number comes back at once":             {"log.go", "l.retiredNumbers = append(l.retiredNumbers, number)", "l.freeNumbers = append(l.freeNumbers, number)"},
-		"numbers come back to old buckets":        {"log.go", "buckets: slices.Clone(v.buckets), segments: copySegments(v.segments, len(v.segments))", "buckets: v.buckets, segments: v.segments"},
-		"a record that was moved is not there":    {"store.go", "r == nil && pos.bucket == nil", "r == nil && pos.slot >= 0"},
-		"one that was moved is not there for Has": {"store.go", "case r == nil && pos.bucket == nil:\n\t\ts.kv.reads.count(false)\n\t\treturn false", "case r == nil && pos.slot >= 0:\n\t\ts.kv.reads.count(false)\n\t\treturn false"},
-		"an unsealed text is read without a lock": {"store.go", "r.kind() >= sealed && s.isLive(r)", "s.isLive(r)"},
-		"a sealed text is overwritten":            {"record.go", "r.kind() == sealed || left < 0", "left < 0"},
-		"a search ends in its home bucket":        {"view.go", "if tags < overflowUnit {\n\t\t\treturn nil, position{}\n\t\t}\n\t\tif i", "if true {\n\t\t\treturn nil, position{}\n\t\t}\n\t\tif i"},
+		"a segment number is used again immediately":      {"log.go", "l.retiredNumbers = append(l.retiredNumbers, number)", "l.freeNumbers = append(l.freeNumbers, number)"},
+		"segment numbers are used again with old buckets": {"log.go", "buckets: slices.Clone(v.buckets), segments: copySegments(v.segments, len(v.segments))", "buckets: v.buckets, segments: v.segments"},
+		"Get does not find a moved record":                {"store.go", "r == nil && pos.bucket == nil", "r == nil && pos.slot >= 0"},
+		"Has does not find a moved record":                {"store.go", "case r == nil && pos.bucket == nil:\n\t\ts.kv.reads.count(false)\n\t\treturn false", "case r == nil && pos.slot >= 0:\n\t\ts.kv.reads.count(false)\n\t\treturn false"},
+		"Get reads an unsealed text without the lock":     {"store.go", "r.kind() >= sealed && s.isLive(r)", "s.isLive(r)"},
+		"a sealed text is overwritten":                    {"record.go", "r.kind() == sealed || left < 0", "left < 0"},
+		"a search ends in the home bucket":                {"view.go", "if tags < overflowUnit {\n\t\t\treturn nil, position{}\n\t\t}\n\t\tif i", "if true {\n\t\t\treturn nil, position{}\n\t\t}\n\t\tif i"},
 	} {
 		t.Run(bug, func(t *testing.T) {
 			output, failed := mutant.Test(t, m.file, m.old, m.new, "-run", "^(TestReadersFindStableEntries|TestReadersRetryUnderTheLock|TestStaleRefNeverLeadsToAnotherRecord)$", "-count", "200", "-failfast", ".")
-			assert.True(t, failed, "planted, and not found: %s\n%s", bug, output)
+			assert.True(t, failed, "the planted bug was not found: %s\n%s", bug, output)
 		})
 	}
 }

@@ -79,7 +79,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	})
 	switch {
 	case flags.NArg() > 0:
-		return o, fmt.Errorf("there is no argument %q; see -h", flags.Arg(0))
+		return o, fmt.Errorf("unexpected argument %q; see -h", flags.Arg(0))
 	case modes > 1:
 		return o, errors.New("-bar, -table, -growth, -collections, -plot and -workload exclude each other")
 	case child && o.workload == "":

@@ -13,7 +13,7 @@ import (
 
 func TestInvalidFlags(t *testing.T) {
 	for args, text := range map[string]string{
-		"x":                         `there is no argument "x"`,
+		"x":                         `unexpected argument "x"`,
 		"-table -growth":            "exclude each other",
 		"-collections -growth":      "exclude each other",
 		"-rounds 0":                 "-rounds must be at least 1",

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// session is some 140 bytes of JSON.
+// session has about 140 bytes of JSON.
 type session struct {
 	ID     string   `json:"id"`
 	Name   string   `json:"name"`

@@ -32,7 +32,7 @@ func TestMarshal(t *testing.T) {
 		{"nil map", map[string]int(nil), `null`},
 		{"nil slice", []int(nil), `null`},
 		{"string", "hé", `"hé"`},
-		{"what browsers fear stays", "<b>&\u2028\u2029", "\"<b>&\u2028\u2029\""},
+		{"HTML characters are not escaped", "<b>&\u2028\u2029", "\"<b>&\u2028\u2029\""},
 		{"U+FFFD is a legal character", "\ufffd", "\"\ufffd\""},
 		{"int64", int64(math.MaxInt64), `9223372036854775807`},
 		{"uint64", uint64(math.MaxUint64), `18446744073709551615`},
@@ -63,7 +63,7 @@ func TestMarshal(t *testing.T) {
 		{"nil pointer to itself", struct{ P pointerToItself }{}, `{"P":null}`},
 		{"text marshaler as key", map[netip.Addr]int{netip.MustParseAddr("::1"): 1}, `{"::1":1}`},
 		{"refused keys behind a nil pointer", struct{ P *map[any]int }{}, `{"P":null}`},
-		{"refused keys in what marshals itself", selfMarshaler{map[any]int{}}, `"self"`},
+		{"refused keys in a type that marshals itself", selfMarshaler{map[any]int{}}, `"self"`},
 		{"10,000 levels", nested(10_000), strings.Repeat("[", 10_000) + strings.Repeat("]", 10_000)},
 	}
 	for _, tt := range tests {
@@ -75,7 +75,7 @@ func TestMarshal(t *testing.T) {
 	}
 }
 
-// Marshal writes what encoding/json writes, wherever the contract does not differ.
+// Marshal writes the same text as encoding/json, except for the differences in the contract.
 func TestMarshalAsEncodingJSON(t *testing.T) {
 	type all struct {
 		B   bool
@@ -192,7 +192,7 @@ func TestMarshalRefuses(t *testing.T) {
 	assert.ErrorIs(t, err, errPlanted)
 }
 
-// Nothing nested or chained two million deep ends the process.
+// A value that is nested or chained two million levels deep does not end the process.
 func TestDeepValuesDoNotEndTheProcess(t *testing.T) {
 	const deep = 2_000_000
 	type node struct{ Next *node }
@@ -261,8 +261,8 @@ func TestUnmarshal(t *testing.T) {
 	assert.Equal(t, time.Microsecond, d)
 }
 
-// What was decoded shares no memory with the text: raw messages and naive
-// UnmarshalJSON methods included.
+// A decoded value shares no memory with the text, including raw messages and values that keep the
+// argument of UnmarshalJSON.
 func TestUnmarshalCopies(t *testing.T) {
 	text := []byte(`{"S":"abc","R":{"k":1},"B":"AP8="}`)
 	var v struct {
@@ -330,7 +330,7 @@ func TestErrorTexts(t *testing.T) {
 		"a value of type float64 can't be stored as JSON: it contains a value that JSON cannot represent, such as NaN, an infinity or a cycle":          marshalErr(math.NaN()),
 		"a value of type codec.pointerToItself can't be stored as JSON: it is cyclic, or its pointers are nested too deep":                              marshalErr(cycle()),
 	} {
-		// Positions are the engine's, and may be more exact some day.
+		// The engine determines positions, which may become more exact.
 		text, _, _ := strings.Cut(err.Error(), " (at byte ")
 		want, _, _ := strings.Cut(want, " (at byte ")
 		assert.Equal(t, want, text)
@@ -347,7 +347,8 @@ func cycle() pointerToItself {
 	return p
 }
 
-// A type that marshals itself may keep what JSON could not: the engine does not look.
+// A type that marshals itself may contain values that JSON cannot represent: the codec does not
+// walk it.
 func TestMarshalerIsNotWalked(t *testing.T) {
 	m := jsonMarshaler{text: `1`}
 	m.Inside = &m.Inside

@@ -16,8 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Whatever short way Marshal and Unmarshal take, the outcome is that of the engine with
-// all of its options.
+// The fast paths of Marshal and Unmarshal have the same results as the engine with all of its
+// options.
 
 func TestFastPathsAreExact(t *testing.T) {
 	short := 0
@@ -47,7 +47,7 @@ func TestPlainTextIsExact(t *testing.T) {
 	}
 }
 
-// Any byte anywhere: what needs an escape, or is not UTF-8, is found.
+// All bytes that need an escape, or are not UTF-8, are found at each position.
 func TestStringsAreExact(t *testing.T) {
 	for length := range 20 {
 		for at := range length {
@@ -72,7 +72,7 @@ func TestCallerOwnsTheText(t *testing.T) {
 	assert.Equal(t, `"first"`, string(first))
 }
 
-// Few decimals have a short way of their own; their neighbours haven't.
+// Numbers with few decimals have a fast path. Numbers next to them do not.
 func TestFloatsAreExact(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for i := range 10_000 {
@@ -90,7 +90,7 @@ func TestFloatsAreExact(t *testing.T) {
 	}
 }
 
-// Times: encoding/json has their MarshalJSON called, the engine formats them itself.
+// encoding/json calls MarshalJSON of a time; the engine formats a time itself.
 func TestTimesAreExact(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 20_000 {
@@ -103,8 +103,8 @@ func TestTimesAreExact(t *testing.T) {
 	}
 }
 
-// What the first reading left behind is gone before the second: here the quick
-// options refuse the null of a type that JSON has no form for.
+// The first attempt to decode leaves nothing for the second. Here, the fast options refuse the null
+// of a type that JSON cannot represent.
 func TestExactDecodingStartsWithAZeroValue(t *testing.T) {
 	var v struct {
 		N appending
@@ -121,8 +121,8 @@ func (a *appending) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// checkExact makes a type and a value of it, and compares the two ways of writing it;
-// then the two of reading its text, also of text that has been damaged a little.
+// checkExact makes a type and a value. It compares the two ways to encode the value, and then the
+// two ways to decode its text and a damaged text.
 func checkExact(t *testing.T, typeSeed, valueSeed uint64, s string) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(typeSeed, valueSeed))
@@ -169,8 +169,8 @@ func checkExactRead(t *testing.T, made reflect.Type, text []byte) {
 	}
 }
 
-// damaged returns a text that may have names in another case, names twice, unknown
-// names, values of the wrong kind and broken syntax.
+// damaged returns a text that may contain names in another case, duplicate or unknown names, values
+// of the wrong kind and syntax errors.
 func damaged(r *rand.Rand, text []byte) []byte {
 	text = bytes.Clone(text)
 	at := r.IntN(len(text))
@@ -178,9 +178,9 @@ func damaged(r *rand.Rand, text []byte) []byte {
 	switch r.IntN(6) {
 	case 0:
 		return bytes.ToUpper(text)
-	case 1: // a part twice
+	case 1: // duplicate a part
 		return append(append(bytes.Clone(text[:to]), ','), text[at:]...)
-	case 2: // the members twice
+	case 2: // duplicate the members
 		return bytes.Replace(text, []byte("{"), append(append([]byte{'{'}, bytes.Trim(text, "{}")...), ','), 1)
 	case 3:
 		return append(text[:at], text[to:]...)
@@ -192,7 +192,7 @@ func damaged(r *rand.Rand, text []byte) []byte {
 	}
 }
 
-// madeTypes is how many types there are: a type stays in memory forever.
+// madeTypes is the number of types. It is limited because a type stays in memory forever.
 const madeTypes = 1500
 
 func madeType(seed uint64) reflect.Type {
@@ -265,7 +265,7 @@ type (
 		Tagged `json:"t"`
 	}
 	embeddingPointer struct{ *Conflict }
-	embeddingMethods struct { // MarshalJSON comes twice, and so not at all
+	embeddingMethods struct { // two embedded types have MarshalJSON, so the struct has none
 		selfMade
 		Self2
 		B int
@@ -314,7 +314,7 @@ func (neverZero) IsZero() bool                { return false }
 func (selfMade) MarshalJSON() ([]byte, error) { return []byte(`"A"`), nil }
 func (Self2) MarshalJSON() ([]byte, error)    { return []byte(`"C"`), nil }
 
-// filler fills values, up to some number of parts: types may be recursive.
+// A filler fills values with a limited number of parts, because types may be recursive.
 type filler struct {
 	*rand.Rand
 	s    string

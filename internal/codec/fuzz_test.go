@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// FuzzValue: what Marshal accepts Unmarshal returns equal, and is what encoding/json
-// would have written.
+// FuzzValue checks that Unmarshal returns the value that Marshal accepted, and that the text is the
+// text of encoding/json.
 func FuzzValue(f *testing.F) {
 	for _, s := range []string{`null`, `{"a":[1,2.5e3,"\u00e9"]}`, `"\ud83d\ude00"`, ` [ ] `, `{"a":1,"a":2}`, `-0`, `"\ud800"`, `1e400`} {
 		f.Add([]byte(s), s, int64(1), 0.5)
@@ -46,7 +46,7 @@ func FuzzValue(f *testing.F) {
 			t.Fatalf("accepted %+v as %q; encoding/json: %v", in, out, stdErr)
 		}
 		want := bytes.TrimSuffix(std.Bytes(), []byte("\n"))
-		// encoding/json escapes these two always; we never do.
+		// encoding/json always escapes these two characters. The codec never does.
 		want = bytes.ReplaceAll(want, []byte(`\u2028`), []byte("\u2028"))
 		want = bytes.ReplaceAll(want, []byte(`\u2029`), []byte("\u2029"))
 		if !bytes.Contains(raw, []byte(`\`)) && !bytes.Contains([]byte(text), []byte(`\`)) && !bytes.Equal(out, want) {
@@ -66,8 +66,8 @@ func FuzzValue(f *testing.F) {
 	})
 }
 
-// FuzzTextRoundTrip: text that is accepted is valid, is written the same again, and
-// comes back as it is.
+// FuzzTextRoundTrip checks that an accepted text is valid, and stays the same after decoding and
+// encoding.
 func FuzzTextRoundTrip(f *testing.F) {
 	for _, s := range []string{`null`, `{"a":[1,2.5e3,"\u00e9"]}`, `"\ud83d\ude00"`, ` [ ] `, `{"a":1,"a":2}`, `-0`, `"\ud800"`} {
 		f.Add([]byte(s))
@@ -91,7 +91,7 @@ func FuzzTextRoundTrip(f *testing.F) {
 	})
 }
 
-// FuzzExact: the short ways of Marshal and Unmarshal are exact.
+// FuzzExact checks that the fast paths of Marshal and Unmarshal are exact.
 func FuzzExact(f *testing.F) {
 	for seed := range uint64(32) {
 		f.Add(seed, seed, "plain")

@@ -19,26 +19,26 @@ var rules = []struct {
 	forbidden func(importPath string) bool
 	reason    string
 }{
-	{module + "/memory/...", isFx, "MemoryKV works without fx: the wiring is kvmodule's"},
-	{module + "/adaptor", isFx, "who writes a service or a backend must not be made to use fx"},
-	{module + "/adaptor/driver/...", isFx, "who writes a service or a backend must not be made to use fx"},
-	{module + "/adaptor/adaptortest/...", isFx, "who writes a service or a backend must not be made to use fx"},
-	{module + "/adaptor/redis", isFx, "RedisKV works without fx: the wiring is redismodule's"},
-	{module + "/adaptor/...", within(module + "/examples"), "examples are read and copied, not imported"},
-	{module + "/memory/...", within(module + "/examples"), "examples are read and copied, not imported"},
-	{module + "/kvmodule/...", within(module + "/examples"), "examples are read and copied, not imported"},
-	{module + "/internal/...", within(module + "/examples"), "examples are read and copied, not imported"},
+	{module + "/memory/...", isFx, "MemoryKV works without fx: kvmodule contains the wiring"},
+	{module + "/adaptor", isFx, "the author of a service or a backend must be free not to use fx"},
+	{module + "/adaptor/driver/...", isFx, "the author of a service or a backend must be free not to use fx"},
+	{module + "/adaptor/adaptortest/...", isFx, "the author of a service or a backend must be free not to use fx"},
+	{module + "/adaptor/redis", isFx, "RedisKV works without fx: redismodule contains the wiring"},
+	{module + "/adaptor/...", within(module + "/examples"), "examples are for reading and copying, not for imports"},
+	{module + "/memory/...", within(module + "/examples"), "examples are for reading and copying, not for imports"},
+	{module + "/kvmodule/...", within(module + "/examples"), "examples are for reading and copying, not for imports"},
+	{module + "/internal/...", within(module + "/examples"), "examples are for reading and copying, not for imports"},
 	{module + "/kvmodule", within(module + "/adaptor/redis"), "an app that uses memory must not carry a Redis client"},
-	{module + "/adaptor/driver", notStandard(module + "/adaptor/driver"), "a backend author takes on the standard library alone"},
-	{module + "/internal/codec", within(module + "/adaptor"), "the codec knows of values, not of stores"},
+	{module + "/adaptor/driver", notStandard(module + "/adaptor/driver"), "a backend needs only the standard library"},
+	{module + "/internal/codec", within(module + "/adaptor"), "the codec depends on values and not on stores"},
 }
 
 func TestImportRules(t *testing.T) {
 	for _, rule := range rules {
 		dependencies := list(t, "-deps", rule.packages)
-		assert.Contains(t, strings.Join(dependencies, "\n"), strings.TrimSuffix(rule.packages, "/..."), "the rule is about nothing")
+		assert.Contains(t, strings.Join(dependencies, "\n"), strings.TrimSuffix(rule.packages, "/..."), "the rule matches no package")
 		for _, path := range dependencies {
-			assert.False(t, rule.forbidden(path), "%s depends on %s; but %s", rule.packages, path, rule.reason)
+			assert.False(t, rule.forbidden(path), "%s depends on %s, but: %s", rule.packages, path, rule.reason)
 		}
 	}
 }
@@ -49,7 +49,7 @@ func TestSuiteImports(t *testing.T) {
 	imports := list(t, "-f", `{{join .Imports "\n"}}`, module+"/adaptor/adaptortest")
 	forbidden := notStandard(module + "/adaptor")
 	for _, path := range imports {
-		assert.False(t, forbidden(path), "adaptortest imports %s; but whoever runs the suite should get no dependency by it", path)
+		assert.False(t, forbidden(path), "adaptortest imports %s, but the suite must not add a dependency to its users", path)
 	}
 }
 

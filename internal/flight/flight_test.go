@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// However a call ends, its key is forgotten, and no goroutine is left.
+// After the end of a call, for whatever reason, the group has no key and no goroutine is left.
 func TestEndedCallLeavesNothing(t *testing.T) {
 	for name, tt := range map[string]struct {
 		end   func(context.Context) (int, error)
@@ -46,7 +46,7 @@ func TestEndedCallLeavesNothing(t *testing.T) {
 	}
 }
 
-// admit decides: the tag tells it how far the call is.
+// admit decides about a running call, and receives its tag.
 func TestAdmission(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g Group[string, int]

@@ -95,7 +95,7 @@ func markListed(results []Result, places []adaptor.Place, place adaptor.Place) {
 	i := slices.IndexFunc(places, func(p adaptor.Place) bool { return p.Key == place.Key && slices.Equal(p.Path, place.Path) })
 	switch {
 	case i < 0:
-		results[0].Text = "listed, and not there: " + place.Key
+		results[0].Text = "listed, but not stored: " + place.Key
 	case results[i].Done:
 		results[i].Text = "listed twice"
 	default:
