@@ -87,8 +87,9 @@ func (r *record) write(namespace, key string, v value, k kind) {
 	copy(r.text(), v.text)
 }
 
-// overwrite writes v over the value of r. It returns false, and changes nothing, if the kinds
-// differ, if the value is sealed, or if v needs more memory or at least three words less.
+// overwrite writes v over the value of r, and reports whether it did. A sealed value cannot be
+// overwritten. Both values must be of the same kind, and v must need as much memory as the old
+// value, or at most two words less.
 func (r *record) overwrite(v value) bool {
 	if v.text == nil || r.kind() == integer {
 		if v.text != nil || r.kind() != integer {

@@ -8,7 +8,7 @@ import (
 )
 
 // A writeOp is one operation that may change an entry. While it holds the lock of the entry's
-// shard, record and at refer to the live record; they are nil and 0 if there is none.
+// shard, record and at refer to the live record. They are nil and 0 if there is none.
 //
 // An operation that stores a value is a loop. It runs again if the budget has refused the write and
 // the store could reclaim memory:

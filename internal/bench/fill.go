@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// fill measures the cost of a full store that is not used: memory, the time of Go's collector, and
-// the search for expired entries if there are none.
+// fill measures the cost of a full store that is not used: its memory, the time of Go's collector,
+// and a search for expired entries that finds none.
 func fill(m setup) result {
 	s, costs := m.fill()
 	if sweeper, ok := s.(sweeper); ok {

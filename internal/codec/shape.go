@@ -120,7 +120,7 @@ type keyError struct{ mapType reflect.Type }
 func (e *keyError) Error() string { return "codec: map keys of type " + e.mapType.Key().String() }
 
 // inspect walks a value in the same way as the engine. It reports whether the value contains a
-// json.Number, and returns an error if the value is cyclic, too deep or has refused map keys.
+// json.Number. It returns an error if the value is too deep, is cyclic or has refused map keys.
 func inspect(v reflect.Value) (number bool, err error) {
 	err = walk(v, 0, 0, &number)
 	return number, err

@@ -56,8 +56,8 @@ const (
 	Replace                    // start another call; callers of the old call keep waiting for it
 )
 
-// ErrSelfWait is returned by Join if the wait would never end. A function must not wait for its own
-// call, for another call of the same key, or for a call that waits for its own call.
+// ErrSelfWait is the error that Join returns if the wait would never end. The function of a call
+// must not wait for that call, for another call of the same key, or for a call that waits for it.
 var ErrSelfWait = errors.New("flight: a call waits for itself")
 
 // Join returns the running call at key, or starts f as a new call. If a call is running, Join asks
