@@ -36,11 +36,12 @@
 // slot: one byte of the hash. The tags exclude most other entries without a look at their records.
 //
 // The log appends records to segments of at most 32 KiB. The space of removed records is garbage.
-// To clean a segment, the log copies the live records to another segment. It cleans in three cases:
+// To clean a segment, the log copies the live records to another segment. It cleans in four cases:
 //
-//   - before it grows, if a twelfth of the log is garbage
-//   - after a removal, if more than half of the log is garbage
-//   - after a sweep
+//   - before it grows, if more than a twelfth of the log is garbage
+//   - after a write, if more than half of the log is garbage
+//   - in a sweep and in Clear, if more than an eighth is garbage
+//   - before it refuses a write, if more than a sixteenth is garbage
 //
 // A record of more than 4 KiB has its own segment and never moves.
 //

@@ -179,8 +179,8 @@ func (l *log) allocateFitting(size int) ref {
 	return at
 }
 
-// minGarbage is the number of bytes of garbage that a log keeps without cleaning. With a lower limit,
-// a small log would copy the same few records again and again.
+// minGarbage is the number of bytes of garbage that writes leave in a log. With a lower limit, a
+// small log would copy the same few records again and again.
 const minGarbage = 8 << 10
 
 // findSpace makes a segment with room for size bytes the current one. As long as a twelfth of the
