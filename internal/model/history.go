@@ -52,9 +52,9 @@ func (l Load) Record(store *adaptor.AtomicKVStore) (history []porcupine.Operatio
 	if l.Rests {
 		pause = withSleeps(pause)
 	}
-	places := make([]adaptor.Place, 6)
-	for i := range places {
-		places[i].Key = fmt.Sprint(i)
+	paths := make([]adaptor.Place, 6)
+	for i := range paths {
+		paths[i].Key = fmt.Sprint(i)
 	}
 	parts := make([][]porcupine.Operation, l.Goroutines)
 	counts := make([]struct{ failed, unknown int }, l.Goroutines)
@@ -66,13 +66,13 @@ func (l Load) Record(store *adaptor.AtomicKVStore) (history []porcupine.Operatio
 			for range l.Operations {
 				o := Operation{
 					Kind:  Kind(r.IntN(int(Kinds))),
-					Key:   r.IntN(len(places)),
+					Key:   r.IntN(len(paths)),
 					Value: values[r.IntN(len(values))],
 					Old:   values[r.IntN(len(values))],
 					By:    1,
 					TTL:   l.TTLs[r.IntN(len(l.TTLs))],
 				}
-				if r.IntN(4*len(places)) == 0 { // a fifth of the operations on a key
+				if r.IntN(4*len(paths)) == 0 { // a fifth of the operations on a key
 					o.Kind = []Kind{GetMany, SetMany, DelMany, Keys, Clear}[r.IntN(5)]
 				}
 				o = o.WithValidTTL()
@@ -80,9 +80,9 @@ func (l Load) Record(store *adaptor.AtomicKVStore) (history []porcupine.Operatio
 				call := time.Since(start)
 				var results []Result
 				if o.Kind < Kinds {
-					results = []Result{o.Do(context.Background(), store, places[o.Key].Key)}
+					results = []Result{o.Do(context.Background(), store, paths[o.Key].Key)}
 				} else {
-					results = o.DoMany(context.Background(), store, places)
+					results = o.DoMany(context.Background(), store, paths)
 				}
 				returned := time.Since(start)
 				for i, got := range results {

@@ -38,10 +38,10 @@ func (o Operation) Below() bool { return o.Kind == Tree || o.Kind == ClearTree }
 
 // DoMany calls an operation on many keys of a real store, and returns a result for each key. The
 // keys must include every key in the store and, if o includes them, in the namespaces below.
-func (o Operation) DoMany(ctx context.Context, s *adaptor.AtomicKVStore, places []adaptor.Place) []Result {
-	results := make([]Result, len(places))
-	keys := make([]string, len(places))
-	for i, p := range places {
+func (o Operation) DoMany(ctx context.Context, s *adaptor.AtomicKVStore, paths []adaptor.Place) []Result {
+	results := make([]Result, len(paths))
+	keys := make([]string, len(paths))
+	for i, p := range paths {
 		keys[i] = p.Key
 	}
 	var err error
@@ -63,13 +63,13 @@ func (o Operation) DoMany(ctx context.Context, s *adaptor.AtomicKVStore, places 
 	case Keys:
 		for key, failed := range s.Keys(ctx) {
 			if err = failed; err == nil {
-				markListed(results, places, adaptor.Place{Key: key})
+				markListed(results, paths, adaptor.Place{Key: key})
 			}
 		}
 	case Tree:
-		for place, failed := range s.Tree(ctx) {
+		for path, failed := range s.Tree(ctx) {
 			if err = failed; err == nil {
-				markListed(results, places, place)
+				markListed(results, paths, path)
 			}
 		}
 	case Clear:
@@ -91,11 +91,11 @@ func (o Operation) DoMany(ctx context.Context, s *adaptor.AtomicKVStore, places 
 
 // markListed marks the result of a listed key. A key that must not be listed, or is listed twice,
 // gets a result that no Operation has.
-func markListed(results []Result, places []adaptor.Place, place adaptor.Place) {
-	i := slices.IndexFunc(places, func(p adaptor.Place) bool { return p.Key == place.Key && slices.Equal(p.Path, place.Path) })
+func markListed(results []Result, paths []adaptor.Place, path adaptor.Place) {
+	i := slices.IndexFunc(paths, func(p adaptor.Place) bool { return p.Key == path.Key && slices.Equal(p.Path, path.Path) })
 	switch {
 	case i < 0:
-		results[0].Text = "listed, but not stored: " + place.Key
+		results[0].Text = "listed, but not stored: " + path.Key
 	case results[i].Done:
 		results[i].Text = "listed twice"
 	default:
