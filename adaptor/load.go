@@ -114,7 +114,7 @@ func (t Typed[T]) GetOrLoad(ctx context.Context, key string, load func(ctx conte
 	if err == nil && !settled(text, found) {
 		text, err = t.await(ctx, key, text, load)
 	}
-	if err != nil || string(text) == noteNone {
+	if err != nil || string(text) == placeholderNone {
 		return value, false, err
 	}
 	if err := codec.Unmarshal(text, &value); err != nil {
@@ -355,7 +355,7 @@ func (t Typed[T]) textOf(key string, loaded Loaded[T]) ([]byte, time.Duration, e
 	}
 	ttl = jittered(ttl, t.jitter)
 	if loaded.None {
-		return []byte(noteNone), ttl, nil
+		return []byte(placeholderNone), ttl, nil
 	}
 	text, err := p.encode(opGetOrLoad, key, loaded.Value)
 	return text, ttl, err

@@ -740,7 +740,7 @@ func TestAWriteDuringALoadWins(t *testing.T) {
 			switch {
 			case !there:
 				nothing++
-			case e.text == noteText:
+			case e.text == placeholderText:
 				nones++
 				require.EqualValues(t, 1, last%2, "seed %d: that there was none is stored", seed)
 			default:

@@ -154,7 +154,7 @@ func (s *KVStore) getMany(ctx context.Context, keys []string) ([]Result[[]byte],
 			results[i].Err, failed = s.fail(opGetMany, keys[i], g.Err), true
 			continue
 		}
-		if g.Found && !isNote(g.Value) {
+		if g.Found && !isPlaceholder(g.Value) {
 			results[i] = Result[[]byte]{Value: g.Value, Found: true}
 		}
 	}

@@ -70,7 +70,7 @@ func (s *KVStore) Namespace(name string) (*KVStore, error) {
 }
 
 // GetRaw returns the JSON text at key as it is stored. found is false, and err nil,
-// if there is none, or only a note of [Typed.GetOrLoad]. The caller owns the slice. What
+// if there is none, or only a placeholder of [Typed.GetOrLoad]. The caller owns the slice. What
 // another program stored in a shared server is not checked here, but by [Get].
 func (s *KVStore) GetRaw(ctx context.Context, key string) (value []byte, found bool, err error) {
 	return s.get(ctx, opGetRaw, key)
@@ -84,7 +84,7 @@ func (s *KVStore) get(ctx context.Context, op, key string) (value []byte, found 
 	if err != nil {
 		return nil, false, s.fail(op, key, err)
 	}
-	if isNote(value) {
+	if isPlaceholder(value) {
 		return nil, false, nil
 	}
 	return value, found, nil

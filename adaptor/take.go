@@ -25,7 +25,7 @@ func (s *AtomicKVStore) GetDel(ctx context.Context, key string) (value []byte, f
 	if err != nil {
 		return nil, false, s.plain().fail(opGetDel, key, err)
 	}
-	if isNote(value) {
+	if isPlaceholder(value) {
 		return nil, false, nil
 	}
 	return value, found, nil
@@ -56,10 +56,10 @@ func (s *AtomicKVStore) Swap(ctx context.Context, key string, value any, opts ..
 	if err != nil {
 		return nil, false, p.fail(opSwap, key, err)
 	}
-	if !isNote(old) {
+	if !isPlaceholder(old) {
 		return old, found, nil
 	}
-	if ttl == driver.KeepTTL { // the note's: a new entry has none
+	if ttl == driver.KeepTTL { // the placeholder's: a new entry has none
 		_, err = s.atomic.CompareAndSwap(ctx, key, bytes.Clone(text), bytes.Clone(text), driver.NoTTL)
 		if err != nil {
 			return nil, false, p.fail(opSwap, key, driver.Unknown(err)) // it was stored

@@ -188,7 +188,7 @@ func (t Typed[T]) Del(ctx context.Context, key string) error {
 // Has reports whether there is a value at key. It reads the value.
 func (t Typed[T]) Has(ctx context.Context, key string) (bool, error) {
 	text, found, err := t.store.peek(ctx, opHas, key)
-	return found && !isNote(text), err
+	return found && !isPlaceholder(text), err
 }
 
 // Expire makes the value at key expire after ttl from now, and reports whether there is
@@ -201,7 +201,7 @@ func (t Typed[T]) Expire(ctx context.Context, key string, ttl time.Duration) (bo
 	}
 	for range mostTries {
 		text, found, err := t.store.peek(ctx, opExpire, key)
-		if err != nil || !found || isNote(text) {
+		if err != nil || !found || isPlaceholder(text) {
 			return false, err
 		}
 		// Only if it is this very value still, and no note.
@@ -232,7 +232,7 @@ func (t Typed[T]) put(ctx context.Context, op, key string, value T, ttl time.Dur
 		switch {
 		case !found:
 			stored, err = t.store.atomic.SetNX(ctx, key, text, ttl)
-		case isNote(old):
+		case isPlaceholder(old):
 			stored, err = t.store.atomic.CompareAndSwap(ctx, key, old, text, ttl)
 		case replace:
 			stored, err = t.store.atomic.CompareAndSwap(ctx, key, old, text, driver.KeepTTL)

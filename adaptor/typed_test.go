@@ -12,8 +12,8 @@ import (
 	"github.com/zelt-go/kv/adaptor"
 )
 
-// noteText is what GetOrLoad leaves at a key of which there is none.
-const noteText = ` "kv:none"`
+// placeholderText is what GetOrLoad leaves at a key of which there is none.
+const placeholderText = ` "kv:none"`
 
 func openMemory(t testing.TB, name string) *adaptor.AtomicKVStore {
 	t.Helper()
@@ -250,7 +250,7 @@ func TestNoValueIsANote(t *testing.T) {
 	_, found, err := s.GetRaw(ctx, "k")
 	require.NoError(t, err)
 	assert.True(t, found)
-	require.NoError(t, s.Set(ctx, "k", rawJSON(noteText)))
+	require.NoError(t, s.Set(ctx, "k", rawJSON(placeholderText)))
 	text, found, err := s.GetRaw(ctx, "k")
 	require.NoError(t, err)
 	assert.True(t, found, "text is compacted when it is stored")

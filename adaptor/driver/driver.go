@@ -54,7 +54,7 @@
 //     made into JSON meanwhile.)
 //   - A ttl is [NoTTL], [KeepTTL] where a method says so, or a positive whole
 //     number of milliseconds, up to 292 years.
-//   - A value is one compact JSON text, or a note of the front's own: a space, and then
+//   - A value is one compact JSON text, or a placeholder of the front's own: a space, and then
 //     a JSON string. It belongs to the backend from then on: the front neither reads nor
 //     changes it again.
 //

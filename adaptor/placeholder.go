@@ -11,12 +11,12 @@ import (
 // result is obsolete. It is a JSON string after a space, with which no text begins
 // that the front stores as a value.
 const (
-	notePrefix = ` "kv:`
-	noteNone   = notePrefix + `none"`
+	placeholderPrefix = ` "kv:`
+	placeholderNone   = placeholderPrefix + `none"`
 )
 
 // newLease returns a note that a load has begun: no two are equal.
-func newLease() string { return notePrefix + "load " + rand.Text() + `"` }
+func newLease() string { return placeholderPrefix + "load " + rand.Text() + `"` }
 
 const sharedEnd = ` shared"`
 
@@ -34,12 +34,12 @@ func leaseOf(note string) string {
 	return note
 }
 
-func isNote(text []byte) bool {
-	return len(text) > len(notePrefix) && text[0] == ' ' && string(text[:len(notePrefix)]) == notePrefix
+func isPlaceholder(text []byte) bool {
+	return len(text) > len(placeholderPrefix) && text[0] == ' ' && string(text[:len(placeholderPrefix)]) == placeholderPrefix
 }
 
 // settled reports whether what was read at a key answers GetOrLoad: a value, or the note
 // that there is none.
 func settled(text []byte, found bool) bool {
-	return found && (!isNote(text) || string(text) == noteNone)
+	return found && (!isPlaceholder(text) || string(text) == placeholderNone)
 }
