@@ -1,10 +1,6 @@
 package adaptor
 
-import (
-	"context"
-
-	"github.com/zelt-go/kv/internal/codec"
-)
+import "context"
 
 // Reader is what [Get] reads from: a [*KVStore] or an [*AtomicKVStore]. It is sealed:
 // a type that embeds one of them is a Reader too, but Get reads from what it embeds.
@@ -28,12 +24,5 @@ func Get[T any](ctx context.Context, s Reader, key string) (value T, found bool,
 		store = s.plain()
 	}
 	text, found, err := store.get(ctx, opGet, key)
-	if err != nil || !found {
-		return value, false, err
-	}
-	if err := codec.Unmarshal(text, &value); err != nil {
-		var zero T
-		return zero, false, failure(opGet, store.path, key, CodeInvalidValue, err)
-	}
-	return value, true, nil
+	return decode[T](store, opGet, key, text, found, err)
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/zelt-go/kv/adaptor/driver"
-	"github.com/zelt-go/kv/internal/codec"
 )
 
 // Result is what came of one key of a GetMany.
@@ -125,16 +124,8 @@ func GetMany[T any](ctx context.Context, s Reader, keys []string) ([]Result[T], 
 	failed := err != nil
 	for i, t := range texts {
 		r := &results[i]
-		r.Found, r.Err = t.Found, t.Err
-		if !t.Found {
-			continue
-		}
-		var value T
-		if err := codec.Unmarshal(t.Value, &value); err != nil {
-			r.Found, r.Err, failed = false, failure(opGetMany, store.path, keys[i], CodeInvalidValue, err), true
-			continue
-		}
-		r.Value = value
+		r.Value, r.Found, r.Err = decode[T](store, opGetMany, keys[i], t.Value, t.Found, t.Err)
+		failed = failed || r.Err != nil
 	}
 	if failed {
 		return results, someFailed(store, results)

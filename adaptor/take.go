@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/zelt-go/kv/adaptor/driver"
-	"github.com/zelt-go/kv/internal/codec"
 )
 
 // GetDel removes key, and returns the JSON text that it had, in one atomic step: of many who
@@ -73,26 +72,14 @@ func (s *AtomicKVStore) Swap(ctx context.Context, key string, value any, opts ..
 // must not be lost so is taken as JSON text, by the method.
 func GetDel[T any](ctx context.Context, s *AtomicKVStore, key string) (value T, found bool, err error) {
 	text, found, err := s.GetDel(ctx, key)
-	return decode[T](s.plain(), key, text, found, err)
+	return decode[T](s.plain(), opDecode, key, text, found, err)
 }
 
 // Swap is the method Swap with the old value decoded into a fresh T, as [Get] does. One that does
 // not decode into T is ErrInvalidValue with the Op "Decode", and is replaced all the same.
 func Swap[T any](ctx context.Context, s *AtomicKVStore, key string, value any, opts ...Option) (old T, found bool, err error) {
 	text, found, err := s.Swap(ctx, key, value, opts...)
-	return decode[T](s.plain(), key, text, found, err)
-}
-
-// decode decodes what a write has taken out. It is an operation of its own, since the write was done.
-func decode[T any](s *KVStore, key string, text []byte, found bool, err error) (T, bool, error) {
-	var value, zero T
-	if err != nil || !found {
-		return zero, false, err
-	}
-	if err := codec.Unmarshal(text, &value); err != nil {
-		return zero, false, failure(opDecode, s.pathOf(), key, CodeInvalidValue, err)
-	}
-	return value, true, nil
+	return decode[T](s.plain(), opDecode, key, text, found, err)
 }
 
 // getDel is driver.Taker's GetDel of a store without.
