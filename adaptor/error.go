@@ -169,6 +169,7 @@ const (
 	opGetOrLoad        = "GetOrLoad"
 	opUnstored         = "Set of GetOrLoad"
 	opGetDel           = "GetDel"
+	opGetExpire        = "GetExpire"
 	opSwap             = "Swap"
 	opPersist          = "Persist"
 	opDecode           = "Decode"

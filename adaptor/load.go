@@ -6,39 +6,28 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
-	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/zelt-go/kv/adaptor/driver"
-	"github.com/zelt-go/kv/internal/codec"
 	"github.com/zelt-go/kv/internal/flight"
 )
 
-const (
-	// leaseTTL is how long the note of a process that died stays. It harms nobody: the next
-	// load takes it over.
-	leaseTTL = 5 * time.Minute
-	// storeTimeout ends what is done at the store when all may have left: no context of theirs does.
-	storeTimeout = 5 * time.Second
-)
-
-// Loaded is what a loader found. The zero Loaded is the zero T.
+// Loaded is the result of a loader. The zero Loaded is the zero T.
 type Loaded[T any] struct {
 	Value T
-	// None says that there is none; Value is ignored.
+	// None says that there is no value. GetOrLoad then ignores Value.
 	None bool
-	// TTL is the time to live of that. 0: as the handle's [DefaultTTL], or [NoneTTL], says.
-	// A negative one is ErrInvalidTTL.
+	// TTL is the time to live of the result. Zero means the handle's [DefaultTTL] or [NoneTTL]. If
+	// TTL is negative, GetOrLoad returns ErrInvalidTTL.
 	TTL time.Duration
 }
 
-// LoadPanic is what [Typed.GetOrLoad] panics with when the loader has panicked.
+// LoadPanic is the value that [Typed.GetOrLoad] panics with if the loader has panicked.
 type LoadPanic struct {
-	// Value is what the loader panicked with.
+	// Value is the value of the loader's panic.
 	Value any
-	// Stack is that of the loader, as debug.Stack formats it.
+	// Stack is the stack of the loader, as debug.Stack formats it.
 	Stack []byte
 }
 
@@ -53,78 +42,89 @@ func (p *LoadPanic) Unwrap() error {
 	return err
 }
 
-// GetOrLoad returns the value at key, and calls load, stores what it returns and returns
-// that if there is none. found is false, and err nil, if load says that there is none. What
-// load has to read must be changed first, and the key deleted or set then.
+// GetOrLoad returns the value at key. If there is none, it calls load, stores the result and
+// returns it. If load reports that there is none, found is false and err is nil. A program that
+// changes the source of load must change it first, and delete or set the key afterwards.
 //
-// Callers of one key share one load, whatever handle on the namespace they have, as long
-// as they use one adaptor in one process: other processes load for themselves. Each gets
-// a T of its own, decoded from JSON text as [Get] does.
+// Callers of one key share one load, also through different handles on the namespace. That holds for
+// one adaptor in one process: another process runs its own load. Each caller gets its own T,
+// decoded from JSON text as [Get] does.
 //
-// load gets a context with the values of the first caller's. It ends when the last caller
-// has left, and not with any one's context or deadline: who has no time left leaves, with
-// ErrStoreOperationFailed around the error of its own context, and the others get the
-// value. A load may not ask for its own key, nor for one whose load waits for it: that is
-// ErrStoreOperationFailed, as long as it asks with its own context, and waits for ever
-// otherwise.
+// The context of load has the values of the first caller's context. It ends when the last caller
+// has left, and not at the deadline of one caller. A caller whose context ends returns early, with
+// ErrStoreOperationFailed around the error of its context. The other callers still get the value.
 //
-// The error of load is returned to all callers as it is, and nothing is stored. So is a
-// panic, as a [*LoadPanic], and runtime.Goexit. When all have left before, nobody learns of
-// it.
+// A load must not ask for its own key, nor for a key whose load waits for it. GetOrLoad then
+// returns ErrStoreOperationFailed if the load passes on its own context. With another context
+// it waits for ever.
 //
-// # What is stored, and for how long
+// GetOrLoad returns the error of load unchanged to all callers, and stores nothing. A panic
+// reaches all callers as a [*LoadPanic], and so does runtime.Goexit. Nobody learns of them if all
+// callers have left before. GetOrLoad returns ErrStoreOperationFailed for a nil load, also if the
+// key has a value.
 //
-// A value is stored for Loaded.TTL, or else [DefaultTTL]. That there is none is
-// remembered for Loaded.TTL, or else [NoneTTL], or else not at all. [Jitter] shortens all
-// of these. What JSON can't hold is ErrInvalidValue, and a bad time to live
-// ErrInvalidTTL, after the load has run; a bad option of the handle, before.
+// # The stored result and its time to live
 //
-// When the store fails to store what was loaded, the value is returned all the same,
-// without an error: the next call loads again. [OnUnstored] hears of it. When the store
-// fails to read, load is not called, and that is the error, ErrInvalidValue too: a stored
-// value that is no T stays.
+// The time to live of a value is Loaded.TTL, or else [DefaultTTL]. A result without a value is
+// remembered for Loaded.TTL, or else [NoneTTL], or else not at all. [Jitter] shortens all of
+// them. After the load, GetOrLoad returns ErrInvalidValue if JSON cannot represent the value, and
+// ErrInvalidTTL if the time to live is invalid. It returns ErrInvalidTTL for an invalid option of
+// the handle before it loads.
+//
+// If the store refuses the result, GetOrLoad returns the value without an error, and the next call
+// loads again. [OnUnstored] hears of it. If the store cannot be read, GetOrLoad returns that error
+// and does not call load. It returns ErrInvalidValue for a stored value that does not decode into
+// T, and the value remains in the store.
+//
+// A bounded memory store that is full of unexpired entries refuses every new entry, because it
+// evicts none. A cache in it stops caching: 100 reads of the most popular key are 100 loads. OnUnstored
+// tells of each of them. Three remedies exist: give every entry of the store a time to live, set a
+// bigger memory.Config.MaxBytes, or give the cache its own MemoryKV.
 //
 // # A write during a load wins
 //
-// While a load runs, a note lies at the key; the result is stored in one atomic step
-// that needs this very note to be there still. Every write takes it away: Set or Del,
-// of this handle, of another one or of the plain store, in this process or another, by
-// another program too. Then the result is not stored, and does not come back.
+// During a load a placeholder is stored at the key. GetOrLoad stores the result in one atomic step
+// that succeeds only if this very placeholder is still there. Every write removes the placeholder:
+// Set or Del, of any handle or plain store, in any process, and also of another program. Then
+// the result of the load is not stored.
 //
-// Nor does a call that begins after such a write has returned get the result of a load
-// that began before it: it starts a second load. Who had asked before gets the value that
-// was written, if there is one, or else what the load returned.
+// A call that begins after such a write has returned does not get the result of an earlier
+// load: it starts a second load. The callers of the first load get the written value if there is
+// one, or else the result of their load.
 //
-// That holds across processes as far as the store is one: a failover of Redis may lose
-// a Del that was acknowledged, and the note is there again. If the store refuses the
-// note (it is full, or read only), nothing is stored, but a caller may share a load that
-// began before its own Del.
+// This holds across processes as far as the store is one. A failover of Redis may lose an
+// acknowledged Del, and the placeholder is there again. If the store refuses the placeholder (it is
+// full, or read only), nothing is stored, but a caller may share a load that began before its own
+// Del.
 //
-// # What others see
+// # The placeholder in other operations
 //
-// A note is a missing key to all methods of [Typed], to [Get] and to all that returns a
-// value: GetRaw, GetMany, GetDel and Swap. The other methods of a plain store see an entry,
-// with a time to live of its own: Has, TTL, Expire, Persist, SetNX, Incr, and Set and SetMany
-// with WithKeepTTL, are not for keys that are loaded, and Keys lists it. It stays for up to
-// five minutes when a process dies while it loads, and when loads of several processes fail
-// that have shared it; the next load takes it over. Another program sees text that
-// begins with a space, a quote and "kv:", and should take it for a missing key.
+// A placeholder is a missing key to all methods of [Typed], to [Get], and to each operation that
+// returns a value: GetRaw, GetMany, GetDel, GetExpire and Swap. The other operations of a
+// plain store see an entry with its own time to live. Do not use these operations on keys that are
+// loaded: Has, TTL, Expire, Persist, SetNX, Incr, and Set and SetMany with WithKeepTTL. Keys lists
+// a placeholder.
+//
+// A placeholder stays for up to five minutes if its process dies, or if the loads of several
+// processes share it and all fail. The next load takes it over. Another program sees text
+// that begins with a space, a quote and "kv:", and should treat it as a missing key.
 func (t Typed[T]) GetOrLoad(ctx context.Context, key string, load func(ctx context.Context) (Loaded[T], error)) (value T, found bool, err error) {
+	if load == nil {
+		return value, false, t.store.plain().fail(opGetOrLoad, key, errNoLoader)
+	}
 	text, found, err := t.store.peek(ctx, opGetOrLoad, key)
 	if err == nil && !settled(text, found) {
-		text, err = t.await(ctx, key, text, load)
+		text, err = t.loadText(ctx, key, text, func(ctx context.Context) (Loaded[any], error) {
+			loaded, err := load(ctx)
+			return Loaded[any]{loaded.Value, loaded.None, loaded.TTL}, err
+		})
 	}
-	if err != nil || string(text) == placeholderNone {
-		return value, false, err
-	}
-	if err := codec.Unmarshal(text, &value); err != nil {
-		var zero T
-		return zero, false, failure(opGetOrLoad, t.store.path, key, CodeInvalidValue, err)
-	}
-	return value, true, nil
+	return decode[T](t.store.plain(), opGetOrLoad, key, text, string(text) != placeholderNone, err)
 }
 
-// loads are the loads that run in this process.
+var errNoLoader = driver.Reason(errors.New("kv: nil loader"), "the loader is nil: pass a function that returns an adaptor.Loaded")
+
+// loads are the running loads of this process.
 var loads flight.Group[loadKey, []byte]
 
 // loadKey is a key of a backend. Two apps have two backends.
@@ -133,54 +133,62 @@ type loadKey struct {
 	physical string
 }
 
-// await returns the text that a load of key settles on. text is what lies there.
-func (t Typed[T]) await(ctx context.Context, key string, text []byte, load func(context.Context) (Loaded[T], error)) ([]byte, error) {
-	if err := t.check(opGetOrLoad, key); err != nil {
+type loadCall = flight.Call[loadKey, []byte]
+
+// loading is a GetOrLoad of a key without a value.
+type loading struct {
+	handle
+	key  string
+	load func(context.Context) (Loaded[any], error)
+}
+
+// loadText waits for a load of key, and starts one if none runs. It returns a text that
+// is settled. The parameter text is the placeholder at the key, or nil.
+func (h handle) loadText(ctx context.Context, key string, text []byte, load func(context.Context) (Loaded[any], error)) ([]byte, error) {
+	if err := h.check(opGetOrLoad, key); err != nil {
 		return nil, err
 	}
-	key = strings.Clone(key) // a load may outlive its first caller
-	at := loadKey{t.store.opener, driver.Key(t.store.path, key)}
-	var doubted *flight.Call[loadKey, []byte]
+	// A load may outlive its first caller, and the key may share memory with the caller's buffer.
+	l := &loading{h, strings.Clone(key), load}
+	at := loadKey{h.store.opener, driver.Key(h.store.path, l.key)}
+	var doubted *loadCall
 	for {
-		lies := leaseOf(string(text))
-		call, err := loads.Join(ctx, at, func(c *flight.Call[loadKey, []byte], lease string) flight.Admission {
-			switch {
-			case lease == "": // it has not begun to load
+		stored := unshared(string(text))
+		call, err := loads.Join(ctx, at, func(c *loadCall, placeholder string) flight.Admission {
+			switch placeholder {
+			case "": // the load has not begun
 				return flight.Enter
-			case lease == lies: // nothing was written since
+			case stored: // no write since the load began
 				return flight.Enter
-			case c == doubted: // its note was there before text was read, and is gone
+			}
+			if c == doubted { // its placeholder was stored before text was read, and is gone
 				return flight.Replace
 			}
 			doubted = c
 			return flight.LookAgain
-		}, func(ctx context.Context, c *flight.Call[loadKey, []byte]) ([]byte, error) {
-			return t.fill(ctx, c, key, load)
-		})
+		}, l.fill)
 		if err != nil {
-			return nil, t.store.fail(opGetOrLoad, key, errOwnKey)
+			return nil, l.store.fail(opGetOrLoad, l.key, errOwnKey)
 		}
 		if call != nil {
-			if text, err := t.result(ctx, key, call); text != nil || err != nil {
+			if text, err := l.wait(ctx, call); text != nil || err != nil {
 				return text, err
 			}
 		}
 		var found bool
-		if text, found, err = t.store.peek(ctx, opGetOrLoad, key); err != nil || settled(text, found) {
+		if text, found, err = l.store.peek(ctx, opGetOrLoad, l.key); err != nil || settled(text, found) {
 			return text, err
 		}
 	}
 }
 
-// errSettled is never seen by users.
-var errSettled = errors.New("kv: there is nothing to load")
-
 var errOwnKey = driver.Reason(errors.New("kv: a load asks for its own key"),
 	"a load asks for its own key, or for one whose load waits for it: that would never end")
 
-func (t Typed[T]) result(ctx context.Context, key string, call *flight.Call[loadKey, []byte]) ([]byte, error) {
+// wait returns the result of call. It panics or calls runtime.Goexit if the load did.
+func (l *loading) wait(ctx context.Context, call *loadCall) ([]byte, error) {
 	if !call.Wait(ctx) {
-		return nil, t.store.fail(opGetOrLoad, key, ctx.Err())
+		return nil, l.store.fail(opGetOrLoad, l.key, ctx.Err())
 	}
 	text, crash, err := call.Result()
 	if crash != nil {
@@ -192,12 +200,11 @@ func (t Typed[T]) result(ctx context.Context, key string, call *flight.Call[load
 	return text, err
 }
 
-// fill loads key and stores the result; it returns a text that is settled, or nil if there
-// was nothing to load any more: then each caller has to look itself, since what fill has
-// seen may be gone by the time a caller joins.
-func (t Typed[T]) fill(ctx context.Context, call *flight.Call[loadKey, []byte], key string, load func(context.Context) (Loaded[T], error)) ([]byte, error) {
-	own := newLease()
-	note, refusal, err := t.lease(ctx, key, own)
+// fill loads the key and stores the result. It returns a text that is settled, or nil if there
+// was nothing to load. After nil each caller has to read the key itself, because the text that
+// fill has read may be gone before a caller joins.
+func (l *loading) fill(ctx context.Context, call *loadCall) ([]byte, error) {
+	lease, err := acquire(ctx, l.store, l.key)
 	if err == errSettled {
 		return nil, nil
 	}
@@ -206,162 +213,75 @@ func (t Typed[T]) fill(ctx context.Context, call *flight.Call[loadKey, []byte], 
 	}
 	stored := false
 	defer func() {
-		if !stored && note == own { // and nobody shares it
-			ctx, cancel := outlive(ctx)
-			defer cancel()
-			_, _ = t.store.atomic.CompareAndDelete(ctx, key, []byte(own))
+		if !stored {
+			lease.release(ctx)
 		}
 	}()
-	call.SetTag(leaseOf(note))
+	call.SetTag(unshared(lease.placeholder))
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if note != "" {
-		defer t.renewing(ctx, key, note)()
-	}
-	loaded, err := load(ctx)
+	defer lease.renew(ctx)()
+	loaded, err := l.load(ctx)
 	if err != nil {
 		return nil, err
 	}
-	text, ttl, err := t.textOf(key, loaded)
+	text, ttl, err := l.result(loaded)
 	if err != nil {
 		return nil, err
 	}
-	if loaded.None && ttl == driver.NoTTL {
-		refusal = nil // there is nothing to store
-	} else if note != "" {
-		if stored, err = t.settle(ctx, key, note, text, ttl); stored || err != nil {
-			refusal = err
-		}
+	var refusal error
+	if !loaded.None || ttl != driver.NoTTL {
+		stored, refusal = lease.settle(ctx, text, ttl)
 	}
 	if stored {
 		return text, nil
 	}
-	if refusal == nil || driver.IsUnknown(refusal) { // was something written meanwhile?
-		ctx, cancel := outlive(ctx)
-		defer cancel()
-		written, found, err := t.store.peek(ctx, opGetOrLoad, key)
-		if err == nil && settled(written, found) {
+	if refusal == nil || driver.IsUnknown(refusal) {
+		if written := l.written(ctx); written != nil {
 			return written, nil
 		}
 	}
-	if refusal != nil && t.unstored != nil {
-		t.unstored(ctx, t.store.fail(opUnstored, key, refusal))
+	if refusal != nil && l.unstored != nil {
+		l.unstored(ctx, l.store.fail(opUnstored, l.key, refusal))
 	}
 	return text, nil
 }
 
-// outlive returns a context for what is done at the store when all may have left.
-func outlive(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
-}
-
-// lease puts the note own at key, or takes over one that lies there, and returns it. The
-// refusal is the store's, which does not take it: then the note is "", or, if it may lie
-// there all the same, the note. The error is errSettled if there is nothing to load.
-//
-// Another note is that of another process, or of a load of ours which all have left. It is
-// shared: either result may be stored, as long as nothing was written.
-func (t Typed[T]) lease(ctx context.Context, key, own string) (note string, refusal, err error) {
-	for range mostTries {
-		placed, err := t.store.atomic.SetNX(ctx, key, []byte(own), leaseTTL)
-		switch {
-		case driver.IsUnknown(err):
-			return own, err, nil
-		case err != nil:
-			return "", err, nil
-		case placed:
-			return own, nil, nil
-		}
-		text, found, err := t.store.peek(ctx, opGetOrLoad, key)
-		switch {
-		case err != nil:
-			return "", nil, err
-		case settled(text, found):
-			return "", nil, errSettled
-		case found:
-			note := shared(string(text))
-			// It may be gone by now; if not, it has all its time again.
-			taken, err := t.store.atomic.CompareAndSwap(ctx, key, text, []byte(note), leaseTTL)
-			switch {
-			case driver.IsUnknown(err):
-				return note, err, nil
-			case err != nil:
-				return "", err, nil
-			case taken:
-				return note, nil, nil
-			}
-		}
-	}
-	return "", errInBetween, nil
-}
-
-// settle replaces the note, which somebody may share by now, by text, or by itself if text is nil,
-// and reports whether it was there. It goes on when all have left.
-func (t Typed[T]) settle(ctx context.Context, key, note string, text []byte, ttl time.Duration) (bool, error) {
+// written returns the text that another write stored during the load, or nil.
+func (l *loading) written(ctx context.Context) []byte {
 	ctx, cancel := outlive(ctx)
 	defer cancel()
-	for _, note := range slices.Compact([]string{note, shared(note)}) {
-		next := slices.Clone(text)
-		if text == nil {
-			next = []byte(note)
-		}
-		done, err := t.store.atomic.CompareAndSwap(ctx, key, []byte(note), next, ttl)
-		if done || err != nil {
-			return done, err
-		}
+	text, found, err := l.store.peek(ctx, opGetOrLoad, l.key)
+	if err != nil || !settled(text, found) {
+		return nil
 	}
-	return false, nil
+	return text
 }
 
-// renewing gives the note its time again and again, until what it returns is called.
-func (t Typed[T]) renewing(ctx context.Context, key, note string) (stop func()) {
-	var (
-		mu      sync.Mutex
-		timer   *time.Timer
-		stopped bool
-	)
-	mu.Lock()
-	defer mu.Unlock()
-	timer = time.AfterFunc(leaseTTL/2, func() {
-		renewed, err := t.settle(ctx, key, note, nil, leaseTTL)
-		mu.Lock()
-		defer mu.Unlock()
-		if !stopped && (renewed || err != nil) { // else something was written
-			timer.Reset(leaseTTL / 2)
-		}
-	})
-	return func() {
-		mu.Lock()
-		defer mu.Unlock()
-		stopped = true
-		timer.Stop()
-	}
-}
-
-// textOf returns what is stored for loaded, and for how long.
-func (t Typed[T]) textOf(key string, loaded Loaded[T]) ([]byte, time.Duration, error) {
-	p := t.store.plain()
-	opt := t.ttl
+// result returns the text to store for loaded, and its time to live.
+func (l *loading) result(loaded Loaded[any]) ([]byte, time.Duration, error) {
+	p := l.store.plain()
+	opt := l.ttl
 	if loaded.None {
-		opt = t.none
+		opt = l.none
 	}
 	if loaded.TTL != 0 {
 		opt = WithTTL(loaded.TTL)
 	}
-	ttl, err := p.writeTTL(opGetOrLoad, key, []Option{opt}, false)
+	ttl, err := p.writeTTL(opGetOrLoad, l.key, []Option{opt}, false)
 	if err != nil {
 		return nil, 0, err
 	}
-	ttl = jittered(ttl, t.jitter)
+	ttl = jittered(ttl, l.jitter)
 	if loaded.None {
 		return []byte(placeholderNone), ttl, nil
 	}
-	text, err := p.encode(opGetOrLoad, key, loaded.Value)
+	text, err := p.encode(opGetOrLoad, l.key, loaded.Value)
 	return text, ttl, err
 }
 
-// jittered shortens ttl by a random part of fraction of it. It stays a positive number of
+// jittered shortens ttl by a random part of fraction of it. The result is a positive number of
 // whole milliseconds, or NoTTL.
 func jittered(ttl time.Duration, fraction float64) time.Duration {
 	most := int64(float64(ttl/time.Millisecond) * fraction)

@@ -17,7 +17,8 @@ import (
 // it does is ErrStoreOperationFailed.
 //
 // An operation whose context is done fails with ErrStoreOperationFailed around the
-// context's error, before anything happens.
+// context's error, before anything happens. A nil context is a programming error: the
+// operation returns ErrStoreOperationFailed and does nothing.
 type KVStore struct {
 	path    []string
 	store   driver.Store
@@ -172,17 +173,22 @@ func (s *KVStore) TTL(ctx context.Context, key string) (ttl time.Duration, found
 
 // ready reports whether an operation can begin. It is small enough to be inlined.
 func (s *KVStore) ready(ctx context.Context) bool {
-	return s != nil && s.store != nil && ctx.Err() == nil
+	return s != nil && s.store != nil && ctx != nil && ctx.Err() == nil
 }
 
-// notReady makes the error of an operation that can't begin: no store, or a context that is
-// done.
+// notReady makes the error of an operation that cannot begin: no store, no context, or a context
+// that is done.
 func (s *KVStore) notReady(ctx context.Context, op, key string) error {
 	if s == nil || s.store == nil {
 		return s.fail(op, key, errNoStore)
 	}
+	if ctx == nil {
+		return s.fail(op, key, errNoContext)
+	}
 	return s.fail(op, key, ctx.Err())
 }
+
+var errNoContext = driver.Reason(errors.New("kv: nil context"), "the context is nil: pass context.Background() if there is no other")
 
 // fail makes the error of an operation of which only the cause is known.
 func (s *KVStore) fail(op, key string, cause error) error {
