@@ -115,6 +115,11 @@ func (s backendStore) Swap(_ context.Context, key string, value []byte, ttl time
 	return s.stored, s.stored != nil, s.err
 }
 
+func (s backendStore) GetExpire(_ context.Context, key string, ttl time.Duration) ([]byte, bool, error) {
+	s.record("GetExpire %q %q %v", s.path, key, ttl)
+	return s.stored, s.stored != nil, s.err
+}
+
 func (s backendStore) Persist(_ context.Context, key string) (bool, error) {
 	s.record("Persist %q %q", s.path, key)
 	return true, s.err
@@ -211,6 +216,10 @@ var operations = []operation{
 	}},
 	{"Swap", true, func(ctx context.Context, s *adaptor.AtomicKVStore, opts ...adaptor.Option) error {
 		_, found, err := s.Swap(ctx, "secret-key", "secret-value", opts...)
+		return unfound(found, err)
+	}},
+	{"GetExpire", true, func(ctx context.Context, s *adaptor.AtomicKVStore, _ ...adaptor.Option) error {
+		_, found, err := s.GetExpire(ctx, "secret-key", time.Second)
 		return unfound(found, err)
 	}},
 	{"Persist", true, func(ctx context.Context, s *adaptor.AtomicKVStore, _ ...adaptor.Option) error {
@@ -461,7 +470,7 @@ func TestNilAndZeroStores(t *testing.T) {
 	for name, s := range map[string]*adaptor.AtomicKVStore{"nil": nil, "zero": {}, "half": {KVStore: filled}} {
 		for _, o := range operations {
 			err := o.call(ctx, s)
-			_, atomic := map[string]bool{"Incr": true, "IncrTTL": true, "SetNX": true, "CompareAndSwap": true, "CompareAndDelete": true, "GetDel": true, "Swap": true}[o.op]
+			_, atomic := map[string]bool{"Incr": true, "IncrTTL": true, "SetNX": true, "CompareAndSwap": true, "CompareAndDelete": true, "GetDel": true, "Swap": true, "GetExpire": true}[o.op]
 			if name == "half" && !atomic {
 				assert.NoError(t, err)
 				continue

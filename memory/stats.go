@@ -6,7 +6,7 @@ import "time"
 type Stats struct {
 	Entries   int           // stored entries, including expired entries that are not removed yet
 	Bytes     int64         // memory of the entries and their index, in bytes; limited by Config.MaxBytes
-	Hits      uint64        // reads (Get, GetRaw, Has) that found an entry
+	Hits      uint64        // reads (Get, GetRaw, GetExpire, Has) that found an entry
 	Misses    uint64        // reads that found no entry
 	Expired   uint64        // entries removed because their deadline had passed
 	Sweeps    uint64        // sweeps of the collector

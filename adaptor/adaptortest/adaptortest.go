@@ -79,7 +79,9 @@ func allPlainCases() []testCase {
 	return slices.Concat(plainCases, persistCases, manyCases, keysCases, clearCases)
 }
 
-func allCases() []testCase { return slices.Concat(allPlainCases(), atomicCases, takeCases) }
+func allCases() []testCase {
+	return slices.Concat(allPlainCases(), atomicCases, takeCases, getExpireCases)
+}
 
 func report(t *testing.T, c testCase, k clock, newAdaptors func(testing.TB) (adaptor.KVAdaptor, adaptor.AtomicKVAdaptor)) {
 	t.Helper()

@@ -24,7 +24,7 @@
 //     then find out when they compile.
 //
 //  4. What the backend does better than the front can with these methods, it offers by an optional
-//     interface on the same type: [Counter], [Taker], [Persister], [Batch],
+//     interface on the same type: [Counter], [Taker], [GetExpirer], [Persister], [Batch],
 //     [Scanner], [Clearer]. Each says what the front does without it. A wrapper around a store
 //     hides them unless it has them too.
 //

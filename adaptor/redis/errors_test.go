@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -80,6 +81,7 @@ func TestMalformedReplyToAWriteIsOutcomeUnknown(t *testing.T) {
 		"CompareAndSwap": errOf(store.CompareAndSwap(ctx, "k", 1, 2)),
 		"GetDel":         third(store.GetDel(ctx, "k")),
 		"Swap":           third(store.Swap(ctx, "k", 1)),
+		"GetExpire":      third(store.GetExpire(ctx, "k", time.Hour)),
 	} {
 		assert.ErrorContains(t, err, "the server sent a reply of an unexpected type", name)
 		assert.Equal(t, name != "GetRaw" && name != "Has", adaptor.OutcomeUnknown(err), name)

@@ -47,6 +47,7 @@ func TestWriteWithLostReplyIsAppliedOnce(t *testing.T) {
 		{"CompareAndDelete", "1", func(k string) error { return errOf(store.CompareAndDelete(ctx, k, 1)) }, "(nil)"},
 		{"GetDel", "1", func(k string) error { _, _, err := store.GetDel(ctx, k); return err }, "(nil)"},
 		{"Swap", "1", func(k string) error { _, _, err := store.Swap(ctx, k, 2); return err }, "2"},
+		{"GetExpire", "1", func(k string) error { _, _, err := store.GetExpire(ctx, k, time.Hour); return err }, "1 expires"},
 	} {
 		unknown := 0
 		for i := range 100 {

@@ -145,6 +145,7 @@ func TestOperationsTakeOneRoundTrip(t *testing.T) {
 		"CompareAndDelete": func() error { _, err := store.CompareAndDelete(ctx, "k", 2); return err },
 		"GetDel":           func() error { _, _, err := store.GetDel(ctx, "other"); return err },
 		"Swap":             func() error { _, _, err := store.Swap(ctx, "k", 1, adaptor.WithTTL(time.Hour)); return err },
+		"GetExpire":        func() error { _, _, err := store.GetExpire(ctx, "k", time.Hour); return err },
 		"Persist":          func() error { return errOf(store.Persist(ctx, "k")) },
 	}
 	commandStats := func() string { return s.Do("INFO", "commandstats") }
@@ -154,7 +155,7 @@ func TestOperationsTakeOneRoundTrip(t *testing.T) {
 		assert.NotContains(t, commandStats(), "cmdstat_eval:", name)
 	}
 	s.Do("SCRIPT", "FLUSH")
-	for _, name := range []string{"Incr with TTL", "IncrTTL", "CompareAndSwap", "CompareAndDelete", "Persist"} {
+	for _, name := range []string{"Incr with TTL", "IncrTTL", "CompareAndSwap", "CompareAndDelete", "GetExpire", "Persist"} {
 		s.Do("CONFIG", "RESETSTAT")
 		require.NoError(t, operations[name](), name)
 		assert.Contains(t, commandStats(), "cmdstat_eval:calls=1,", name)
@@ -171,11 +172,13 @@ func TestForeignDataIsInvalidValue(t *testing.T) {
 	_, _, getErr := store.GetRaw(ctx, "list")
 	_, _, getDelErr := store.GetDel(ctx, "list")
 	_, _, swapErr := store.Swap(ctx, "list", 1)
+	_, _, getExpireErr := store.GetExpire(ctx, "list", time.Hour)
 	_, _, incrTTLErr := store.IncrTTL(ctx, "list", 1)
 	for name, err := range map[string]error{
 		"GetRaw":           getErr,
 		"GetDel":           getDelErr,
 		"Swap":             swapErr,
+		"GetExpire":        getExpireErr,
 		"Incr":             errOf(store.Incr(ctx, "list", 1)),
 		"Incr with TTL":    errOf(store.Incr(ctx, "list", 1, adaptor.WithTTL(time.Hour))),
 		"IncrTTL":          incrTTLErr,
@@ -188,6 +191,7 @@ func TestForeignDataIsInvalidValue(t *testing.T) {
 		assert.NotContains(t, err.Error(), "secret", name)
 	}
 	assert.Equal(t, "secret", s.Do("LRANGE", "ns:list", "0", "-1"))
+	assert.Equal(t, "-1", s.Do("PTTL", "ns:list"))
 
 	s.Do("SET", "ns:far", "1")
 	s.Do("PEXPIREAT", "ns:far", "9000000000000000000")

@@ -33,11 +33,12 @@ const (
 	Swap
 	Persist
 	IncrTTL
+	GetExpire
 	Kinds // the number of methods that work on one key
 )
 
 var kindNames = [...]string{
-	"Get", "Has", "TTL", "Set", "Del", "Expire", "Incr", "SetNX", "CompareAndSwap", "CompareAndDelete", "GetDel", "Swap", "Persist", "IncrTTL",
+	"Get", "Has", "TTL", "Set", "Del", "Expire", "Incr", "SetNX", "CompareAndSwap", "CompareAndDelete", "GetDel", "Swap", "Persist", "IncrTTL", "GetExpire",
 	"GetMany", "SetMany", "DelMany", "Keys", "Tree", "Clear", "ClearTree",
 }
 
@@ -59,7 +60,7 @@ func (o Operation) String() string {
 // A Result contains the results of a call.
 type Result struct {
 	Done    bool          // found, existed, stored, swapped, deleted
-	Text    string        // Get, GetDel, Swap
+	Text    string        // Get, GetDel, Swap, GetExpire
 	Sum     int64         // Incr, IncrTTL
 	Left    time.Duration // IncrTTL, TTL; 0: never expires
 	Code    adaptor.Code  // of the error
@@ -100,6 +101,8 @@ func (o Operation) Apply(found bool, text string) (bool, string, Change, Result)
 		return false, "", ClearDeadline, Result{}
 	case Expire:
 		return found, text, SetDeadline, Result{Done: found}
+	case GetExpire:
+		return found, text, SetDeadline, Result{Done: found, Text: text}
 	case Incr, IncrTTL:
 		if !found {
 			return true, strconv.FormatInt(o.By, 10), changeTo(o.TTL), Result{Sum: o.By}
@@ -188,6 +191,10 @@ func (o Operation) Do(ctx context.Context, s *adaptor.AtomicKVStore, key string)
 		r.Text = string(text)
 	case Persist:
 		r.Done, err = s.Persist(ctx, key)
+	case GetExpire:
+		var text []byte
+		text, r.Done, err = s.GetExpire(ctx, key, o.TTL)
+		r.Text = string(text)
 	}
 	r.Code, r.Unknown = adaptor.CodeOf(err), adaptor.OutcomeUnknown(err)
 	return r
@@ -196,7 +203,7 @@ func (o Operation) Do(ctx context.Context, s *adaptor.AtomicKVStore, key string)
 // WithValidTTL returns o with a TTL that its method accepts.
 func (o Operation) WithValidTTL() Operation {
 	switch o.Kind {
-	case Expire:
+	case Expire, GetExpire:
 		o.TTL = max(o.TTL, time.Millisecond)
 	case Incr, IncrTTL, SetNX:
 		o.TTL = max(o.TTL, driver.NoTTL)

@@ -100,6 +100,16 @@ if done == 0 then return redis.pcall('EXISTS', KEYS[1]) end
 return done
 `)
 
+	// GetExpire takes the ttl in milliseconds and the prefix of a placeholder. It returns the value, or nil
+	// if the key is missing, and sets the deadline unless the value is a placeholder.
+	GetExpire = newScript(`
+local value = redis.pcall('GET', KEYS[1])
+if type(value) ~= 'string' or string.sub(value, 1, #ARGV[2]) == ARGV[2] then return value end
+local done = redis.pcall('PEXPIRE', KEYS[1], ARGV[1])
+if type(done) == 'table' then return done end
+return value
+`)
+
 	// All lists the scripts above, which Start loads.
-	All = []*Script{Incr, Count, CompareAndSwap, CompareAndDelete, Persist}
+	All = []*Script{Incr, Count, CompareAndSwap, CompareAndDelete, Persist, GetExpire}
 )

@@ -1,0 +1,22 @@
+package redis
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/zelt-go/kv/adaptor/driver"
+	"github.com/zelt-go/kv/adaptor/redis/internal/script"
+)
+
+var _ driver.GetExpirer = (*store)(nil)
+
+// GetExpire implements [driver.GetExpirer]. It is a script and not a GETEX, because GETEX would also
+// prolong a placeholder. A placeholder of a dead process would then live as long as a session.
+func (s *store) GetExpire(ctx context.Context, key string, ttl time.Duration) (value []byte, found bool, err error) {
+	c, err := s.kv.running()
+	if err != nil {
+		return nil, false, err
+	}
+	return textReply(c.eval(ctx, script.GetExpire, s.prefix+key, strconv.FormatInt(ttl.Milliseconds(), 10), driver.PlaceholderPrefix))
+}
