@@ -38,11 +38,12 @@ func TestOperationsRefuseANilContext(t *testing.T) {
 		"Del":              func() error { return h.Del(none, "k") },
 		"Has":              func() error { _, err := h.Has(none, "k"); return err },
 		"Expire":           func() error { _, err := h.Expire(none, "k", time.Minute); return err },
+		"GetExpire":        func() error { _, _, err := h.GetExpire(none, "k", time.Minute); return err },
 		"TTL":              func() error { _, _, err := s.TTL(none, "k"); return err },
 		"Incr":             func() error { _, err := s.Incr(none, "k", 1); return err },
 		"CompareAndDelete": func() error { _, err := s.CompareAndDelete(none, "k", 1); return err },
 		"GetMany":          func() error { _, err := s.GetMany(none, []string{"k"}); return err },
-		"SetMany":          func() error { return s.SetMany(none, []adaptor.Entry{{Key: "k", Value: 1}}) },
+		"SetMany":          func() error { return h.SetMany(none, map[string]int{"k": 1}, adaptor.WithKeepTTL()) },
 		"DelMany":          func() error { return s.DelMany(none, []string{"k"}) },
 		"Keys": func() (err error) {
 			for _, err = range s.Keys(none) {

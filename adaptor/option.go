@@ -9,8 +9,8 @@ import (
 	"github.com/zelt-go/kv/adaptor/driver"
 )
 
-// Option changes how a write treats the time to live. It is a plain value; the
-// zero Option does nothing.
+// Option says how a write treats the time to live. It is a plain value. The zero Option does
+// nothing.
 type Option struct {
 	kind optionKind
 	ttl  time.Duration
@@ -24,22 +24,28 @@ const (
 	optionKeepTTL
 )
 
-// WithTTL makes the entry expire after ttl, rounded up to whole milliseconds. On
-// Incr, IncrTTL and SetNX it counts only if the call creates the entry. A ttl that
-// is not positive, a second WithTTL, or WithKeepTTL beside it make the operation
-// fail with ErrInvalidTTL.
+// WithTTL makes the entry expire after ttl from now:
+//
+//	err := store.Set(ctx, "abc", session, adaptor.WithTTL(30*time.Minute))
+//
+// A bare number is a number of nanoseconds. WithTTL(1800) is 1.8 µs and not half an hour, and it
+// becomes 1 ms, because ttl is rounded up to whole milliseconds.
+//
+// Incr, IncrTTL and SetNX use WithTTL only if the call creates the entry. An operation returns
+// ErrInvalidTTL if ttl is not positive, and if a second WithTTL or a WithKeepTTL is beside it.
 func WithTTL(ttl time.Duration) Option {
 	return Option{optionTTL, ttl}
 }
 
-// WithKeepTTL leaves the deadline of the entry as it is; a new entry has none. It
-// is for Set, Swap and CompareAndSwap. On Incr, IncrTTL and SetNX, which never change the
-// deadline of an existing entry, it is ErrInvalidTTL.
+// WithKeepTTL keeps the deadline of an existing entry. A new entry never expires. The option is for
+// Set, SetMany, Swap and CompareAndSwap. Incr, IncrTTL and SetNX return ErrInvalidTTL for it: they
+// never change the deadline of an existing entry.
 func WithKeepTTL() Option {
 	return Option{kind: optionKeepTTL}
 }
 
-// writeTTL returns what the options of a write tell the driver.
+// writeTTL returns the ttl that the options of a write give to the driver. It allows WithKeepTTL if
+// mayKeep is set.
 func writeTTL(opts []Option, mayKeep bool) (time.Duration, error) {
 	ttl := driver.NoTTL
 	for _, opt := range opts {
@@ -70,8 +76,8 @@ func writeTTL(opts []Option, mayKeep bool) (time.Duration, error) {
 	return ttl, nil
 }
 
-// wholeTTL rounds ttl up to whole milliseconds. What is longer than the longest
-// Duration of whole milliseconds, 292 years, becomes that.
+// wholeTTL rounds ttl up to whole milliseconds. The longest result is the longest Duration of whole
+// milliseconds, 292 years.
 func wholeTTL(ttl time.Duration) (time.Duration, error) {
 	const longest = math.MaxInt64 / time.Millisecond * time.Millisecond
 	switch {
@@ -86,7 +92,8 @@ func wholeTTL(ttl time.Duration) (time.Duration, error) {
 	return ttl, nil
 }
 
-// shownTTL makes a time left fit to show: what is left of a deadline never reads as 0.
+// shownTTL returns a driver's time left in the form for users: at least one millisecond, or 0 if the
+// entry never expires.
 func shownTTL(left time.Duration) time.Duration {
 	if left == driver.NoTTL {
 		return 0
