@@ -19,6 +19,9 @@ type Config struct {
 	// Nothing is evicted. Deletes, and writes that need no more memory, still succeed.
 	//
 	// Zero means no limit. New returns an error if MaxBytes is negative, or between 1 and 65,535.
+	//
+	// A cache in a store that is full of unexpired entries stops caching: every read loads again.
+	// See [adaptor.Typed.GetOrLoad] for remedies.
 	MaxBytes int64
 
 	// MaxValueBytes limits the length of a value's JSON text, in bytes. Integers are exempt. A
