@@ -1,6 +1,7 @@
 package adaptor_test
 
 import (
+	"errors"
 	"math"
 	"testing"
 	"testing/synctest"
@@ -10,10 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/zelt-go/kv/adaptor"
+	"github.com/zelt-go/kv/adaptor/driver"
 )
-
-// placeholderText is what GetOrLoad leaves at a key of which there is none.
-const placeholderText = ` "kv:none"`
 
 func openMemory(t testing.TB, name string) *adaptor.AtomicKVStore {
 	t.Helper()
@@ -176,6 +175,36 @@ func TestTypedRoundTrip(t *testing.T) {
 	})
 }
 
+// Expire reaches a value that others rewrite meanwhile, and says when it can't.
+func TestExpireOfAValueThatChanges(t *testing.T) {
+	p := newShelf().process()
+	h := adaptor.Of[int](p.store(t))
+	require.NoError(t, h.Set(ctx, "k", 1))
+	rewrites := 3
+	p.pause = func(op string) {
+		if op == "CompareAndSwap" && rewrites > 0 {
+			rewrites--
+			p.entries["k"] = shelved{text: string(rune('5' + rewrites))}
+		}
+	}
+	found, err := h.Expire(ctx, "k", time.Hour)
+	require.NoError(t, err)
+	assert.True(t, found)
+	assert.False(t, p.entries["k"].deadline.IsZero())
+
+	for _, op := range []string{"Get", "CompareAndSwap"} {
+		p.fail = func(o string) error {
+			if o == op {
+				return driver.Unknown(errors.New("no answer"))
+			}
+			return nil
+		}
+		found, err = h.Expire(ctx, "k", time.Hour)
+		assert.ErrorIs(t, err, adaptor.ErrStoreOperationFailed)
+		assert.False(t, found)
+	}
+}
+
 func requireTTL(t *testing.T, s *adaptor.AtomicKVStore, key string, want time.Duration) {
 	t.Helper()
 	ttl, found, err := s.TTL(ctx, key)
@@ -183,83 +212,6 @@ func requireTTL(t *testing.T, s *adaptor.AtomicKVStore, key string, want time.Du
 	require.True(t, found)
 	require.Equal(t, want, ttl)
 }
-
-// A note at a key is a missing key, to every method of a handle and to Get and GetRaw.
-func TestANoteIsAMissingKey(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := openMemory(t, "ns")
-		h := adaptor.Of[int](s, adaptor.NoneTTL(time.Minute))
-		note := func() {
-			t.Helper()
-			require.NoError(t, s.Del(ctx, "k"))
-			_, found, err := h.GetOrLoad(ctx, "k", none[int])
-			require.NoError(t, err)
-			require.False(t, found)
-			there, err := s.Has(ctx, "k")
-			require.NoError(t, err)
-			require.True(t, there, "the plain store sees an entry")
-		}
-
-		note()
-		_, found, err := h.Get(ctx, "k")
-		assert.NoError(t, err)
-		assert.False(t, found)
-		_, found, err = adaptor.Get[any](ctx, s, "k")
-		assert.NoError(t, err)
-		assert.False(t, found)
-		_, found, err = s.GetRaw(ctx, "k")
-		assert.NoError(t, err)
-		assert.False(t, found)
-		found, err = h.Has(ctx, "k")
-		assert.NoError(t, err)
-		assert.False(t, found)
-		swapped, err := h.CompareAndSwap(ctx, "k", 0, 1)
-		assert.NoError(t, err)
-		assert.False(t, swapped)
-
-		found, err = h.Expire(ctx, "k", time.Hour)
-		assert.NoError(t, err)
-		assert.False(t, found)
-		time.Sleep(time.Minute)
-		found, err = s.Has(ctx, "k")
-		assert.NoError(t, err)
-		assert.False(t, found, "Expire must not make a note live on")
-
-		note()
-		stored, err := h.SetNX(ctx, "k", 1, adaptor.WithTTL(time.Hour))
-		assert.NoError(t, err)
-		assert.True(t, stored)
-		requireTTL(t, s, "k", time.Hour)
-
-		note()
-		require.NoError(t, h.Set(ctx, "k", 2, adaptor.WithKeepTTL()))
-		requireTTL(t, s, "k", 0) // not the note's
-
-		note()
-		require.NoError(t, s.Set(ctx, "k", 3)) // a plain store's Set
-		got, _, err := h.GetOrLoad(ctx, "k", none[int])
-		assert.NoError(t, err)
-		assert.Equal(t, 3, got)
-	})
-}
-
-// What a user stores is never taken for a note.
-func TestNoValueIsANote(t *testing.T) {
-	s := openMemory(t, "ns")
-	require.NoError(t, s.Set(ctx, "k", "kv:none"))
-	_, found, err := s.GetRaw(ctx, "k")
-	require.NoError(t, err)
-	assert.True(t, found)
-	require.NoError(t, s.Set(ctx, "k", rawJSON(placeholderText)))
-	text, found, err := s.GetRaw(ctx, "k")
-	require.NoError(t, err)
-	assert.True(t, found, "text is compacted when it is stored")
-	assert.Equal(t, `"kv:none"`, string(text))
-}
-
-type rawJSON string
-
-func (r rawJSON) MarshalJSON() ([]byte, error) { return []byte(r), nil }
 
 // A handle allocates no more than its store does.
 func TestTypedAllocatesNothing(t *testing.T) {

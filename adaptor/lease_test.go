@@ -1,0 +1,155 @@
+package adaptor_test
+
+import (
+	"context"
+	"io"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/zelt-go/kv/adaptor"
+	"github.com/zelt-go/kv/adaptor/driver"
+)
+
+// A load keeps its note as long as it takes: one load for all, and it is stored.
+func TestALongLoad(t *testing.T) {
+	for name, n := range map[string]int{"alone": 1, "shared by another process": 2} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				shared := newShelf()
+				var loads [2]atomic.Int64
+				stores := []*adaptor.AtomicKVStore{shared.process().store(t), shared.process().store(t)}
+				together(20*n, func(i int) {
+					h := adaptor.Of[int](stores[i%n])
+					time.Sleep(time.Duration(i/n) * 3 * time.Minute)
+					value, _, err := h.GetOrLoad(ctx, "k", counted(&loads[i%n], slowly(2*time.Hour, 7)))
+					assert.NoError(t, err)
+					assert.Equal(t, 7, value)
+				})
+				for i := range n {
+					assert.EqualValues(t, 1, loads[i].Load())
+				}
+				synctest.Wait()
+				assert.Equal(t, "7", shared.entries["k"].text)
+				time.Sleep(24 * time.Hour)
+				synctest.Wait()
+				assert.Equal(t, "7", shared.entries["k"].text, "nobody touches it any more")
+			})
+		})
+	}
+}
+
+// Nobody gives a note its time again once a write has taken it away, or its load has ended.
+func TestANoteIsNotKeptForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newShelf().process()
+		var swaps atomic.Int64
+		p.fail = func(op string) error {
+			if op == "CompareAndSwap" {
+				swaps.Add(1)
+			}
+			return nil
+		}
+		h := adaptor.Of[int](p.store(t))
+		_, _, err := h.GetOrLoad(ctx, "k", func(ctx context.Context) (adaptor.Loaded[int], error) {
+			time.Sleep(time.Hour - time.Second)
+			synctest.Wait()
+			assert.EqualValues(t, 23, swaps.Load(), "each 2½ minutes")
+			assert.NoError(t, h.Del(ctx, "k"))
+			time.Sleep(time.Hour)
+			return adaptor.Loaded[int]{}, io.EOF
+		})
+		require.ErrorIs(t, err, io.EOF)
+		time.Sleep(24 * time.Hour)
+		synctest.Wait()
+		assert.EqualValues(t, 23+2, swaps.Load(), "once more, as it was put there and as if it were shared")
+	})
+}
+
+// A store that is down while a load ends is not asked to keep its note for ever after.
+func TestALoadThatEndsWhileItsNoteIsRenewed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newShelf().process()
+		var swaps atomic.Int64
+		p.fail = func(op string) error {
+			if op != "CompareAndSwap" {
+				return nil
+			}
+			if swaps.Add(1) == 1 {
+				time.Sleep(time.Second)
+			}
+			return io.EOF
+		}
+		_, _, err := adaptor.Of[int](p.store(t)).GetOrLoad(ctx, "k", slowly(150*time.Second+time.Millisecond, 7))
+		require.NoError(t, err)
+		time.Sleep(24 * time.Hour)
+		assert.EqualValues(t, 2, swaps.Load(), "once to renew, once to store")
+	})
+}
+
+// Of a note whose answer was lost nobody knows whether it lies there. A caller after a Del gets no old value;
+// what was loaded is stored if it does.
+func TestANoteWhoseAnswerWasLost(t *testing.T) {
+	for name, applied := range map[string]bool{"it lies there": true, "it does not": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := &lossy{process: newShelf().process(), applied: applied, lost: 1}
+				s, err := adaptor.NewAtomic(p).Namespace("ns")
+				require.NoError(t, err)
+				var unstored []error
+				h := adaptor.Of[string](s, adaptor.OnUnstored(func(_ context.Context, err error) { unstored = append(unstored, err) }))
+				_, _, err = h.GetOrLoad(ctx, "first", slowly(0, "value"))
+				require.NoError(t, err)
+				_, found, err := h.Get(ctx, "first")
+				require.NoError(t, err)
+				assert.Equal(t, applied, found)
+				if !applied {
+					require.Len(t, unstored, 1)
+					assert.EqualError(t, unstored[0], `kv: Set of GetOrLoad in namespace "ns": STORE_OPERATION_FAILED: EOF (outcome unknown: the write may have happened)`)
+					assert.True(t, adaptor.OutcomeUnknown(unstored[0]))
+				}
+
+				p.lost = 1
+				together(2, func(i int) {
+					if i == 0 {
+						_, _, err := h.GetOrLoad(ctx, "k", slowly(time.Minute, "old"))
+						assert.NoError(t, err)
+						return
+					}
+					time.Sleep(time.Second)
+					assert.NoError(t, h.Del(ctx, "k"))
+					value, _, err := h.GetOrLoad(ctx, "k", slowly(time.Second, "new"))
+					assert.NoError(t, err)
+					assert.Equal(t, "new", value)
+				})
+				value, _, err := h.Get(ctx, "k")
+				require.NoError(t, err)
+				assert.Equal(t, "new", value)
+			})
+		})
+	}
+}
+
+// lossy is a process that gets no answer to its next lost SetNX.
+type lossy struct {
+	*process
+	applied bool
+	lost    int
+}
+
+func (l *lossy) OpenAtomic([]string) (driver.AtomicStore, error) { return l, nil }
+
+func (l *lossy) SetNX(ctx context.Context, key string, text []byte, ttl time.Duration) (bool, error) {
+	if l.lost == 0 {
+		return l.process.SetNX(ctx, key, text, ttl)
+	}
+	l.lost--
+	if l.applied {
+		_, _ = l.process.SetNX(ctx, key, text, ttl)
+	}
+	return false, driver.Unknown(driver.Reason(io.EOF, "EOF"))
+}

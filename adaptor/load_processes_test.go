@@ -1,0 +1,150 @@
+package adaptor_test
+
+import (
+	"context"
+	"io"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/zelt-go/kv/adaptor"
+)
+
+// Two processes load one key: both loads count, the first result is stored, for both.
+func TestTwoProcessesLoad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shared := newShelf()
+		first, second := adaptor.Of[int](shared.process().store(t)), adaptor.Of[int](shared.process().store(t))
+		together(20, func(i int) {
+			h, d, want := first, 2*time.Second, 2
+			if i%2 == 1 {
+				h, d = second, 3*time.Second
+			}
+			value, _, err := h.GetOrLoad(ctx, "k", slowly(d, int(d/time.Second)))
+			assert.NoError(t, err)
+			assert.Equal(t, want, value)
+		})
+		value, _, err := second.GetOrLoad(ctx, "k", refuse[int](t))
+		assert.NoError(t, err)
+		assert.Equal(t, 2, value)
+	})
+}
+
+// Who shares a note, and whose own load ends first, stores its result; the other's is not stored any more.
+func TestEitherOfTwoProcessesStores(t *testing.T) {
+	for _, firstTakes := range []time.Duration{2 * time.Second, 4 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			shared := newShelf()
+			together(2, func(i int) {
+				time.Sleep(time.Duration(i) * time.Second)
+				takes := []time.Duration{firstTakes, 2 * time.Second}[i]
+				_, _, err := adaptor.Of[int](shared.process().store(t)).GetOrLoad(ctx, "k", slowly(takes, i))
+				assert.NoError(t, err)
+			})
+			value, found, err := adaptor.Of[int](shared.process().store(t)).Get(ctx, "k")
+			require.NoError(t, err)
+			assert.True(t, found)
+			assert.Equal(t, map[time.Duration]int{2 * time.Second: 0, 4 * time.Second: 1}[firstTakes], value)
+		})
+	}
+}
+
+// Two processes share a note. However the load of the one that put it there ends, the other's goes on
+// as if it were alone: it is the only one in its process, and is stored.
+func TestTheEndOfALoadElsewhere(t *testing.T) {
+	for name, first := range map[string]func(context.Context) (adaptor.Loaded[int], error){
+		"fails": func(context.Context) (adaptor.Loaded[int], error) {
+			time.Sleep(2 * time.Second)
+			return adaptor.Loaded[int]{}, io.EOF
+		},
+		"none": func(context.Context) (adaptor.Loaded[int], error) {
+			time.Sleep(2 * time.Second)
+			return adaptor.Loaded[int]{None: true}, nil
+		},
+		"panics": func(context.Context) (adaptor.Loaded[int], error) { time.Sleep(2 * time.Second); panic("boom") },
+		"left":   slowly(time.Hour, 5), // its caller has two seconds
+		"left, and begun anew": func(ctx context.Context) (adaptor.Loaded[int], error) {
+			time.Sleep(4 * time.Second) // whatever its context says
+			return adaptor.Loaded[int]{}, io.EOF
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				shared := newShelf()
+				one, other := adaptor.Of[int](shared.process().store(t)), adaptor.Of[int](shared.process().store(t))
+				var loads atomic.Int64
+				load := counted(&loads, slowly(10*time.Second, 7))
+				together(4, func(i int) {
+					time.Sleep(time.Duration(i) * time.Second)
+					switch {
+					case i == 0:
+						c, cancel := context.WithTimeout(ctx, 2*time.Second)
+						defer cancel()
+						defer func() { _ = recover() }()
+						_, _, _ = one.GetOrLoad(c, "k", first)
+					case i == 3 && name == "left, and begun anew":
+						c, cancel := context.WithTimeout(ctx, time.Second)
+						defer cancel()
+						_, _, _ = one.GetOrLoad(c, "k", slowly(time.Hour, 6))
+					default:
+						value, _, err := other.GetOrLoad(ctx, "k", load)
+						assert.NoError(t, err)
+						assert.Equal(t, 7, value)
+					}
+				})
+				assert.EqualValues(t, 1, loads.Load())
+				value, found, err := other.Get(ctx, "k")
+				require.NoError(t, err)
+				assert.True(t, found, "stored")
+				assert.Equal(t, 7, value)
+			})
+		})
+	}
+}
+
+// A process died during a load: its note stops nobody.
+func TestTheNoteOfADeadProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shared := newShelf()
+		dead := shared.process()
+		dead.fail = func(op string) error {
+			if op == "CompareAndDelete" {
+				return io.EOF
+			}
+			return nil
+		}
+		_, _, err := adaptor.Of[int](dead.store(t)).GetOrLoad(ctx, "k", func(context.Context) (adaptor.Loaded[int], error) {
+			return adaptor.Loaded[int]{}, io.EOF
+		})
+		require.ErrorIs(t, err, io.EOF)
+		require.Len(t, shared.entries, 1)
+		time.Sleep(5*time.Minute - time.Second)
+
+		living, refusals := shared.process(), 1
+		living.fail = func(op string) error {
+			if op == "CompareAndSwap" && refusals > 0 {
+				refusals--
+				return io.EOF
+			}
+			return nil
+		}
+		told := 0
+		h := adaptor.Of[int](living.store(t), adaptor.OnUnstored(func(context.Context, error) { told++ }))
+		_, _, err = h.GetOrLoad(ctx, "k", slowly(0, 6))
+		require.NoError(t, err)
+		assert.Equal(t, 1, told, "the store did not let the note be taken over")
+
+		value, _, err := h.GetOrLoad(ctx, "k", slowly(time.Minute, 7))
+		require.NoError(t, err)
+		assert.Equal(t, 7, value)
+		value, found, err := h.Get(ctx, "k")
+		require.NoError(t, err)
+		assert.True(t, found, "stored: the note has got all its time again")
+		assert.Equal(t, 7, value)
+		assert.Equal(t, 1, told)
+	})
+}

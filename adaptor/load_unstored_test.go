@@ -1,0 +1,239 @@
+package adaptor_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/zelt-go/kv/adaptor"
+	"github.com/zelt-go/kv/adaptor/driver"
+	"github.com/zelt-go/kv/memory"
+)
+
+// A store that does not take what was loaded costs the next caller a load, and no more. One
+// that can't be read is an error, without a load.
+func TestAStoreThatFailsDuringALoad(t *testing.T) {
+	planted := errors.New("secret-key")
+	for op, wantLoads := range map[string]int{"SetNX": 2, "CompareAndSwap": 2, "CompareAndDelete": 1, "Get": 0} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newShelf().process()
+			p.fail = func(o string) error {
+				if o == op {
+					return planted
+				}
+				return nil
+			}
+			var unstored []error
+			h := adaptor.Of[int](p.store(t), adaptor.OnUnstored(func(ctx context.Context, err error) {
+				assert.Equal(t, "of the caller", ctx.Value(contextKey{}))
+				unstored = append(unstored, err)
+			}))
+			ctx := context.WithValue(ctx, contextKey{}, "of the caller")
+			loads := 0
+			for range 2 {
+				value, found, err := h.GetOrLoad(ctx, "secret-key", func(context.Context) (adaptor.Loaded[int], error) {
+					loads++
+					return adaptor.Loaded[int]{Value: 7}, nil
+				})
+				if op == "Get" {
+					assert.EqualError(t, err, `kv: GetOrLoad in namespace "ns": STORE_OPERATION_FAILED: an error of type *errors.errorString`)
+					assert.ErrorIs(t, err, planted)
+					continue
+				}
+				require.NoError(t, err, op)
+				assert.True(t, found)
+				assert.Equal(t, 7, value)
+			}
+			assert.Equal(t, wantLoads, loads, op)
+			if wantLoads < 2 { // the store took it, or it could not be read
+				assert.Empty(t, unstored, op)
+				return
+			}
+			require.Len(t, unstored, 2, op)
+			for _, err := range unstored {
+				assert.EqualError(t, err, `kv: Set of GetOrLoad in namespace "ns": STORE_OPERATION_FAILED: an error of type *errors.errorString`)
+				assert.ErrorIs(t, err, planted)
+				assert.False(t, adaptor.OutcomeUnknown(err))
+			}
+		})
+	}
+}
+
+// What is too long for the store is told each time that it was loaded.
+func TestAValueThatTheStoreDoesNotTake(t *testing.T) {
+	kv, err := memory.New(memory.Config{MaxValueBytes: 100})
+	require.NoError(t, err)
+	s, err := kv.Namespace("ns")
+	require.NoError(t, err)
+	var unstored []error
+	h := adaptor.Of[string](s, adaptor.OnUnstored(func(_ context.Context, err error) { unstored = append(unstored, err) }))
+	for range 2 {
+		value, found, err := h.GetOrLoad(ctx, "k", slowly(0, strings.Repeat("x", 200)))
+		require.NoError(t, err)
+		assert.True(t, found)
+		assert.Len(t, value, 200)
+		requireNothing(t, s, "k")
+	}
+	require.Len(t, unstored, 2)
+	assert.ErrorIs(t, unstored[0], adaptor.ErrInvalidValue)
+	assert.ErrorContains(t, unstored[0], `kv: Set of GetOrLoad in namespace "ns": INVALID_VALUE: the value has 202 bytes`)
+}
+
+// Nobody is told of what is not to be stored, or lost to a write.
+func TestWhatIsNotToBeStoredIsNotReported(t *testing.T) {
+	p := newShelf().process()
+	p.fail = func(op string) error {
+		if op == "SetNX" {
+			return io.EOF
+		}
+		return nil
+	}
+	tell := adaptor.OnUnstored(func(_ context.Context, err error) { t.Error(err) })
+	_, found, err := adaptor.Of[int](p.store(t), tell).GetOrLoad(ctx, "k", none[int])
+	require.NoError(t, err)
+	assert.False(t, found)
+
+	s := openMemory(t, "ns")
+	h := adaptor.Of[int](s, tell)
+	value, _, err := h.GetOrLoad(ctx, "k", func(ctx context.Context) (adaptor.Loaded[int], error) {
+		return adaptor.Loaded[int]{Value: 7}, s.Del(ctx, "k")
+	})
+	require.NoError(t, err)
+	assert.Equal(t, 7, value)
+}
+
+// What may be stored after all is looked at: no report if it is.
+func TestAResultWhoseAnswerWasLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newShelf().process()
+		lose := true
+		p.fail = func(op string) error {
+			if op == "CompareAndSwap" && lose {
+				return driver.Unknown(io.EOF)
+			}
+			return nil
+		}
+		told := 0
+		h := adaptor.Of[int](p.store(t), adaptor.OnUnstored(func(_ context.Context, err error) {
+			told++
+			assert.True(t, adaptor.OutcomeUnknown(err))
+		}))
+		_, _, err := h.GetOrLoad(ctx, "k", slowly(0, 7))
+		require.NoError(t, err)
+		assert.Equal(t, 1, told, "it is not there")
+
+		_, _, err = h.GetOrLoad(ctx, "k", func(ctx context.Context) (adaptor.Loaded[int], error) {
+			return adaptor.Loaded[int]{Value: 7}, h.Set(ctx, "k", 8)
+		})
+		require.NoError(t, err)
+		assert.Equal(t, 1, told, "somebody's value is there")
+	})
+}
+
+// A backend that hangs after a load holds nobody for ever.
+func TestABackendThatHangsAfterALoad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &hanging{process: newShelf().process()}
+		s, err := adaptor.NewAtomic(p).Namespace("ns")
+		require.NoError(t, err)
+		begin := time.Now()
+		value, _, err := adaptor.Of[int](s).GetOrLoad(ctx, "k", func(ctx context.Context) (adaptor.Loaded[int], error) {
+			defer p.hangs.Store(true)
+			return adaptor.Loaded[int]{Value: 7}, s.Del(ctx, "k")
+		})
+		require.NoError(t, err)
+		assert.Equal(t, 7, value)
+		assert.Less(t, time.Since(begin), time.Minute)
+	})
+}
+
+type hanging struct {
+	*process
+	hangs atomic.Bool
+}
+
+func (p *hanging) OpenAtomic([]string) (driver.AtomicStore, error) { return p, nil }
+
+func (p *hanging) Get(ctx context.Context, key string) ([]byte, bool, error) {
+	if p.hangs.Load() {
+		<-ctx.Done()
+		return nil, false, ctx.Err()
+	}
+	return p.process.Get(ctx, key)
+}
+
+// A bounded memory store evicts nothing: a cache in a full store stops caching, and OnUnstored hears
+// of each load. The three remedies in the documentation of GetOrLoad help.
+func TestACacheInAFullStoreStopsCaching(t *testing.T) { synctest.Test(t, cacheInAFullStore) }
+
+func cacheInAFullStore(t *testing.T) {
+	open := func(config memory.Config) *memory.MemoryKV {
+		kv, err := memory.New(config)
+		require.NoError(t, err)
+		return kv
+	}
+	const bound = 64 << 10
+	// fill stores 10,000 entries, or fewer if the store is full before.
+	fill := func(kv *memory.MemoryKV, opts ...adaptor.Option) (isFull bool) {
+		s, err := kv.Namespace("other")
+		require.NoError(t, err)
+		for i := range 10_000 {
+			if err = s.Set(ctx, fmt.Sprint(i), "entry", opts...); err != nil {
+				require.ErrorIs(t, err, memory.ErrFull)
+				return true
+			}
+		}
+		return false
+	}
+	// read reads the same key a hundred times, and returns the numbers of loads and of reports.
+	read := func(kv *memory.MemoryKV) (loads, unstored int) {
+		s, err := kv.Namespace("cache")
+		require.NoError(t, err)
+		h := adaptor.Of[string](s, adaptor.DefaultTTL(time.Hour), adaptor.OnUnstored(func(_ context.Context, err error) {
+			assert.ErrorIs(t, err, memory.ErrFull)
+			unstored++
+		}))
+		for range 100 {
+			value, found, err := h.GetOrLoad(ctx, "hot", func(context.Context) (adaptor.Loaded[string], error) {
+				loads++
+				return adaptor.Loaded[string]{Value: "value"}, nil
+			})
+			require.NoError(t, err)
+			require.True(t, found)
+			require.Equal(t, "value", value)
+		}
+		return loads, unstored
+	}
+
+	full := open(memory.Config{MaxBytes: bound})
+	require.True(t, fill(full))
+	loads, unstored := read(full)
+	assert.Equal(t, 100, loads)
+	assert.Equal(t, 100, unstored)
+
+	for name, kv := range map[string]*memory.MemoryKV{
+		"a TTL":            open(memory.Config{MaxBytes: bound}),
+		"a bigger bound":   open(memory.Config{MaxBytes: 100 * bound}),
+		"its own MemoryKV": open(memory.Config{MaxBytes: bound}),
+	} {
+		switch name {
+		case "a TTL":
+			require.True(t, fill(kv, adaptor.WithTTL(time.Hour)))
+			time.Sleep(time.Hour)
+		case "a bigger bound":
+			require.False(t, fill(kv))
+		}
+		loads, unstored = read(kv)
+		assert.Equal(t, 1, loads, name)
+		assert.Zero(t, unstored, name)
+	}
+}
