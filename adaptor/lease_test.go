@@ -15,8 +15,8 @@ import (
 	"github.com/zelt-go/kv/adaptor/driver"
 )
 
-// A load keeps its note as long as it takes: one load for all, and it is stored.
-func TestALongLoad(t *testing.T) {
+// A load keeps its placeholder until it ends: callers share one load, and its result is stored.
+func TestLongLoadKeepsItsPlaceholder(t *testing.T) {
 	for name, n := range map[string]int{"alone": 1, "shared by another process": 2} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -37,14 +37,14 @@ func TestALongLoad(t *testing.T) {
 				assert.Equal(t, "7", shared.entries["k"].text)
 				time.Sleep(24 * time.Hour)
 				synctest.Wait()
-				assert.Equal(t, "7", shared.entries["k"].text, "nobody touches it any more")
+				assert.Equal(t, "7", shared.entries["k"].text, "no renewal after the load")
 			})
 		})
 	}
 }
 
-// Nobody gives a note its time again once a write has taken it away, or its load has ended.
-func TestANoteIsNotKeptForEver(t *testing.T) {
+// The renewal of a placeholder ends after a write has removed the placeholder.
+func TestRenewalEndsAfterAWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newShelf().process()
 		var swaps atomic.Int64
@@ -58,7 +58,7 @@ func TestANoteIsNotKeptForEver(t *testing.T) {
 		_, _, err := h.GetOrLoad(ctx, "k", func(ctx context.Context) (adaptor.Loaded[int], error) {
 			time.Sleep(time.Hour - time.Second)
 			synctest.Wait()
-			assert.EqualValues(t, 23, swaps.Load(), "each 2½ minutes")
+			assert.EqualValues(t, 23, swaps.Load(), "every 2½ minutes")
 			assert.NoError(t, h.Del(ctx, "k"))
 			time.Sleep(time.Hour)
 			return adaptor.Loaded[int]{}, io.EOF
@@ -66,12 +66,12 @@ func TestANoteIsNotKeptForEver(t *testing.T) {
 		require.ErrorIs(t, err, io.EOF)
 		time.Sleep(24 * time.Hour)
 		synctest.Wait()
-		assert.EqualValues(t, 23+2, swaps.Load(), "once more, as it was put there and as if it were shared")
+		assert.EqualValues(t, 23+2, swaps.Load(), "one more renewal, which tries both forms of the placeholder")
 	})
 }
 
-// A store that is down while a load ends is not asked to keep its note for ever after.
-func TestALoadThatEndsWhileItsNoteIsRenewed(t *testing.T) {
+// The renewal ends with the load, also if the store fails while the load ends.
+func TestRenewalEndsWithItsLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newShelf().process()
 		var swaps atomic.Int64
@@ -87,14 +87,14 @@ func TestALoadThatEndsWhileItsNoteIsRenewed(t *testing.T) {
 		_, _, err := adaptor.Of[int](p.store(t)).GetOrLoad(ctx, "k", slowly(150*time.Second+time.Millisecond, 7))
 		require.NoError(t, err)
 		time.Sleep(24 * time.Hour)
-		assert.EqualValues(t, 2, swaps.Load(), "once to renew, once to store")
+		assert.EqualValues(t, 2, swaps.Load(), "one renewal, and one write of the result")
 	})
 }
 
-// Of a note whose answer was lost nobody knows whether it lies there. A caller after a Del gets no old value;
-// what was loaded is stored if it does.
-func TestANoteWhoseAnswerWasLost(t *testing.T) {
-	for name, applied := range map[string]bool{"it lies there": true, "it does not": false} {
+// If the answer to the write of a placeholder was lost, the result is stored if the placeholder was
+// applied. A caller after a Del gets no old value.
+func TestPlaceholderWithALostAnswer(t *testing.T) {
+	for name, applied := range map[string]bool{"applied": true, "not applied": false} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := &lossy{process: newShelf().process(), applied: applied, lost: 1}
@@ -134,7 +134,7 @@ func TestANoteWhoseAnswerWasLost(t *testing.T) {
 	}
 }
 
-// lossy is a process that gets no answer to its next lost SetNX.
+// lossy is a process that gets no answer to the next SetNX calls; lost is their number.
 type lossy struct {
 	*process
 	applied bool

@@ -15,7 +15,8 @@ import (
 	"github.com/zelt-go/kv/adaptor"
 )
 
-func TestAPanicReachesAllCallers(t *testing.T) {
+// A panic of the loader reaches all callers with the loader's stack, and the next call loads again.
+func TestPanicOfALoadReachesAllCallers(t *testing.T) {
 	for name, planted := range map[string]any{"error": io.ErrUnexpectedEOF, "text": "boom", "nil": nil} {
 		synctest.Test(t, func(t *testing.T) {
 			s := openMemory(t, "ns")
@@ -52,7 +53,8 @@ func explode(value any) (adaptor.Loaded[int], error) {
 	panic(value)
 }
 
-func TestGoexitReachesAllCallers(t *testing.T) {
+// If the loader calls runtime.Goexit, every caller's goroutine ends too.
+func TestGoexitOfALoadReachesAllCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := openMemory(t, "ns")
 		h := adaptor.Of[int](s)
@@ -73,7 +75,8 @@ func TestGoexitReachesAllCallers(t *testing.T) {
 
 type loaderError struct{ error }
 
-func TestTheErrorOfALoadReachesAllCallers(t *testing.T) {
+// The loader's error reaches all callers unchanged, and nothing is stored.
+func TestErrorOfALoadReachesAllCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := openMemory(t, "ns")
 		h := adaptor.Of[int](s)

@@ -17,8 +17,8 @@ import (
 
 type contextKey struct{}
 
-// The first caller leaves: the others get the value, and the loader notices nothing.
-func TestTheFirstCallerCancels(t *testing.T) {
+// If the first caller leaves, the load continues, and the other callers get the value.
+func TestLoadContinuesAfterItsFirstCallerLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := adaptor.Of[int](openMemory(t, "ns"))
 		first, cancel := context.WithCancel(context.WithValue(ctx, contextKey{}, "trace"))
@@ -43,8 +43,8 @@ func TestTheFirstCallerCancels(t *testing.T) {
 	})
 }
 
-// Each caller leaves when its own time is over; the load ends with the last of them.
-func TestOwnDeadlines(t *testing.T) {
+// Each caller leaves at its own deadline, and the load's context ends with the last caller.
+func TestLoadEndsWithItsLastCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := openMemory(t, "ns")
 		h := adaptor.Of[int](s)
@@ -71,8 +71,8 @@ func TestOwnDeadlines(t *testing.T) {
 	})
 }
 
-// A key may be the text of a buffer, which its caller uses again when it has left.
-func TestALoadKeepsItsKey(t *testing.T) {
+// A load copies its key, because a caller that has left may reuse the memory of the key.
+func TestLoadCopiesItsKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := openMemory(t, "ns")
 		h := adaptor.Of[int](s)
@@ -98,21 +98,21 @@ func TestALoadKeepsItsKey(t *testing.T) {
 	})
 }
 
-// Who comes when all have left gets a load of its own, even if the old one goes on.
-func TestANewCallerAfterAllHaveLeft(t *testing.T) {
+// A caller that comes after all others have left starts a new load, even if the old load still runs.
+func TestLoadStartsAgainAfterAllCallersLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := openMemory(t, "ns")
 		h := adaptor.Of[int](s)
 		short, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
 		_, _, err := h.GetOrLoad(short, "k", func(context.Context) (adaptor.Loaded[int], error) {
-			time.Sleep(2 * time.Second) // deaf
+			time.Sleep(2 * time.Second) // it ignores its context
 			return adaptor.Loaded[int]{}, io.EOF
 		})
 		assert.ErrorIs(t, err, context.DeadlineExceeded)
 		var loads atomic.Int64
 		together(3, func(i int) {
-			time.Sleep(time.Duration(i) * time.Second) // before, with and after the end of the deaf one
+			time.Sleep(time.Duration(i) * time.Second) // before, at and after the end of the first load
 			value, _, err := h.GetOrLoad(ctx, "k", func(ctx context.Context) (adaptor.Loaded[int], error) {
 				loads.Add(1)
 				return slowly(3*time.Second, 7)(ctx)
@@ -123,7 +123,7 @@ func TestANewCallerAfterAllHaveLeft(t *testing.T) {
 		assert.EqualValues(t, 1, loads.Load())
 		value, found, err := h.Get(ctx, "k")
 		require.NoError(t, err)
-		assert.True(t, found, "the deaf one must not have taken the note away")
+		assert.True(t, found, "the first load must not remove the placeholder of the second")
 		assert.Equal(t, 7, value)
 	})
 }

@@ -19,9 +19,9 @@ import (
 	"github.com/zelt-go/kv/adaptor"
 )
 
-// Random loads and writes of several processes on one key of one store, in which each step takes
-// some time. The source that the loads read is changed first, as [Typed.GetOrLoad] asks for; an odd version
-// of it means that there is none.
+// No order of loads and writes of several processes on one key brings an old value back. Each step takes
+// a random time. A write changes the source of the loads first, as [adaptor.Typed.GetOrLoad] requires. An
+// odd version of the source means that there is no value.
 func TestRandomLoads(t *testing.T) {
 	const runs = 300
 	for _, processes := range []int{1, 2, 3} {
@@ -47,17 +47,17 @@ type randomLoads struct {
 	mu     sync.Mutex
 	random *rand.Rand
 
-	source  atomic.Int64 // the version that a load finds
-	written atomic.Int64 // the last one whose write has returned
-	writes  atomic.Int64 // that have begun
+	source  atomic.Int64 // the version that a load reads
+	written atomic.Int64 // the version of the last write that has returned
+	writes  atomic.Int64 // the number of writes that have begun
 }
 
-// loading is one process.
+// loading is a process with its handle.
 type loading struct {
 	*adaptor.AtomicKVStore
 	handle  adaptor.Typed[int64]
-	running atomic.Int64 // loads
-	left    atomic.Int64 // callers who left: then a load may run that has nobody
+	running atomic.Int64 // running loads
+	left    atomic.Int64 // callers that left: their load may still run without callers
 }
 
 func (r *randomLoads) intN(n int) int {
@@ -83,7 +83,7 @@ func (r *randomLoads) run(processes int) {
 			for range 3 {
 				r.wait(150 * time.Microsecond)
 				done := make(chan struct{})
-				go func() { // which Goexit ends
+				go func() { // runtime.Goexit of the loader ends it
 					defer close(done)
 					r.ask(all[i%processes])
 				}()
@@ -98,7 +98,7 @@ func (r *randomLoads) run(processes int) {
 		}
 	})
 	wg.Wait()
-	time.Sleep(time.Second) // for loads that have nobody
+	time.Sleep(time.Second) // for loads that all callers have left
 
 	shared.mu.Lock()
 	text, there := shared.entries["k"]
@@ -109,13 +109,13 @@ func (r *randomLoads) run(processes int) {
 	case found:
 		assert.Equal(r, r.source.Load(), value, "an old value is stored")
 	case there && strings.HasPrefix(text.text, ` "kv:load`):
-		assert.True(r, r.faults && processes > 1, "a note is left")
+		assert.True(r, r.faults && processes > 1, "the placeholder of a load is left")
 	case there:
-		assert.NotZero(r, r.source.Load()%2, "there is one")
+		assert.NotZero(r, r.source.Load()%2, "there is a value")
 	}
 }
 
-// ask is a caller, who may leave.
+// ask calls GetOrLoad once. The caller may leave early.
 func (r *randomLoads) ask(p *loading) {
 	least := r.written.Load()
 	c, cancel := context.WithCancel(ctx)
@@ -136,15 +136,15 @@ func (r *randomLoads) ask(p *loading) {
 	case err != nil:
 		assert.True(r, r.faults, "%v", err)
 	case found:
-		assert.GreaterOrEqual(r, value, least, "a value from before a write that had returned")
+		assert.GreaterOrEqual(r, value, least, "a value that is older than a finished write")
 	default:
-		assert.False(r, least == r.source.Load() && least%2 == 0, "there is one")
+		assert.False(r, least == r.source.Load() && least%2 == 0, "there is a value")
 	}
 }
 
 func (r *randomLoads) load(p *loading) (adaptor.Loaded[int64], error) {
 	if p.running.Add(1) > 1 {
-		assert.NotZero(r, r.writes.Load()+p.left.Load(), "two loads at once in a process, and nobody wrote or left")
+		assert.NotZero(r, r.writes.Load()+p.left.Load(), "two concurrent loads in a process without a write and without a caller that left")
 	}
 	defer p.running.Add(-1)
 	version := r.source.Load()
@@ -162,7 +162,7 @@ func (r *randomLoads) load(p *loading) (adaptor.Loaded[int64], error) {
 	return adaptor.Loaded[int64]{Value: version, None: version%2 != 0}, nil
 }
 
-// write changes the source, and then the key, in one of the ways that there are.
+// write changes the source, and then the key, by a random kind of write.
 func (r *randomLoads) write(p *loading) {
 	r.writes.Add(1)
 	version := r.source.Add(1 + int64(r.intN(2)))

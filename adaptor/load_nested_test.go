@@ -14,7 +14,8 @@ import (
 	"github.com/zelt-go/kv/adaptor"
 )
 
-func TestALoadMustNotAskForItsOwnKey(t *testing.T) {
+// A load that asks for its own key, directly or through another load, gets an error.
+func TestLoadOfItsOwnKeyIsAnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := adaptor.Of[int](openMemory(t, "ns"))
 		_, _, err := h.GetOrLoad(ctx, "secret-key", func(ctx context.Context) (adaptor.Loaded[int], error) {
@@ -26,7 +27,7 @@ func TestALoadMustNotAskForItsOwnKey(t *testing.T) {
 		})
 		assert.EqualError(t, err, ownKey)
 		_, _, err = h.GetOrLoad(ctx, "secret-key", func(ctx context.Context) (adaptor.Loaded[int], error) {
-			assert.NoError(t, h.Del(ctx, "secret-key")) // a new load may begin now, but not from here
+			assert.NoError(t, h.Del(ctx, "secret-key")) // a new load may begin, but not from within this load
 			value, _, err := h.GetOrLoad(ctx, "secret-key", refuse[int](t))
 			return adaptor.Loaded[int]{Value: value}, err
 		})
@@ -36,8 +37,8 @@ func TestALoadMustNotAskForItsOwnKey(t *testing.T) {
 
 const ownKey = `kv: GetOrLoad in namespace "ns": STORE_OPERATION_FAILED: a load asks for its own key, or for one whose load waits for it: that would never end`
 
-// Of loads that ask for each other's keys, the one that closes the circle gets an error; nobody hangs.
-func TestLoadsMustNotWaitForEachOther(t *testing.T) {
+// If loads ask for each other's keys in a circle, the last one gets an error, and none hangs.
+func TestCircleOfLoadsIsAnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := adaptor.Of[int](openMemory(t, "ns"))
 		var refused atomic.Int64
@@ -52,15 +53,15 @@ func TestLoadsMustNotWaitForEachOther(t *testing.T) {
 			})
 			assert.EqualError(t, err, ownKey)
 		})
-		assert.EqualValues(t, 3, refused.Load(), "the error of a load is that of those who wait for it")
+		assert.EqualValues(t, 3, refused.Load(), "the error reaches the waiting loads")
 		value, _, err := h.GetOrLoad(ctx, "0", slowly(0, 7))
 		require.NoError(t, err)
 		assert.Equal(t, 7, value)
 	})
 }
 
-// Loads may ask for other keys, several at once, which others load or ask for too.
-func TestLoadsWithinLoads(t *testing.T) {
+// A load may ask for several other keys concurrently, also for keys that other loads ask for.
+func TestNestedLoadsShareLoads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := adaptor.Of[int](openMemory(t, "ns"))
 		var loads atomic.Int64
@@ -70,7 +71,7 @@ func TestLoadsWithinLoads(t *testing.T) {
 			assert.NoError(t, err)
 			return value
 		}
-		load = func(key int) func(context.Context) (adaptor.Loaded[int], error) { // Fibonacci's
+		load = func(key int) func(context.Context) (adaptor.Loaded[int], error) { // the Fibonacci number of key
 			return func(ctx context.Context) (adaptor.Loaded[int], error) {
 				loads.Add(1)
 				time.Sleep(time.Second)
@@ -78,7 +79,7 @@ func TestLoadsWithinLoads(t *testing.T) {
 					return adaptor.Loaded[int]{Value: key}, nil
 				}
 				var parts [3]int
-				together(3, func(i int) { parts[i] = ask(ctx, key-1-i/2) }) // one of them twice
+				together(3, func(i int) { parts[i] = ask(ctx, key-1-i/2) }) // key-1 twice
 				return adaptor.Loaded[int]{Value: parts[0] + parts[2]}, nil
 			}
 		}

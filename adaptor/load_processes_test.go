@@ -14,8 +14,8 @@ import (
 	"github.com/zelt-go/kv/adaptor"
 )
 
-// Two processes load one key: both loads count, the first result is stored, for both.
-func TestTwoProcessesLoad(t *testing.T) {
+// Two processes load one key. The result of the first load is stored, and both processes return it.
+func TestFirstResultOfTwoProcessesIsStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		shared := newShelf()
 		first, second := adaptor.Of[int](shared.process().store(t)), adaptor.Of[int](shared.process().store(t))
@@ -34,7 +34,8 @@ func TestTwoProcessesLoad(t *testing.T) {
 	})
 }
 
-// Who shares a note, and whose own load ends first, stores its result; the other's is not stored any more.
+// Two processes share a placeholder. The load that ends first stores its result, whichever process it
+// belongs to.
 func TestEitherOfTwoProcessesStores(t *testing.T) {
 	for _, firstTakes := range []time.Duration{2 * time.Second, 4 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
@@ -53,9 +54,9 @@ func TestEitherOfTwoProcessesStores(t *testing.T) {
 	}
 }
 
-// Two processes share a note. However the load of the one that put it there ends, the other's goes on
-// as if it were alone: it is the only one in its process, and is stored.
-func TestTheEndOfALoadElsewhere(t *testing.T) {
+// Two processes share a placeholder. However the load of the first process ends, the other process runs
+// one load and stores its result.
+func TestLoadSurvivesTheEndOfALoadElsewhere(t *testing.T) {
 	for name, first := range map[string]func(context.Context) (adaptor.Loaded[int], error){
 		"fails": func(context.Context) (adaptor.Loaded[int], error) {
 			time.Sleep(2 * time.Second)
@@ -66,9 +67,9 @@ func TestTheEndOfALoadElsewhere(t *testing.T) {
 			return adaptor.Loaded[int]{None: true}, nil
 		},
 		"panics": func(context.Context) (adaptor.Loaded[int], error) { time.Sleep(2 * time.Second); panic("boom") },
-		"left":   slowly(time.Hour, 5), // its caller has two seconds
-		"left, and begun anew": func(ctx context.Context) (adaptor.Loaded[int], error) {
-			time.Sleep(4 * time.Second) // whatever its context says
+		"left":   slowly(time.Hour, 5), // its caller leaves after two seconds
+		"left, and started again": func(ctx context.Context) (adaptor.Loaded[int], error) {
+			time.Sleep(4 * time.Second) // it ignores its context
 			return adaptor.Loaded[int]{}, io.EOF
 		},
 	} {
@@ -86,7 +87,7 @@ func TestTheEndOfALoadElsewhere(t *testing.T) {
 						defer cancel()
 						defer func() { _ = recover() }()
 						_, _, _ = one.GetOrLoad(c, "k", first)
-					case i == 3 && name == "left, and begun anew":
+					case i == 3 && name == "left, and started again":
 						c, cancel := context.WithTimeout(ctx, time.Second)
 						defer cancel()
 						_, _, _ = one.GetOrLoad(c, "k", slowly(time.Hour, 6))
@@ -106,8 +107,8 @@ func TestTheEndOfALoadElsewhere(t *testing.T) {
 	}
 }
 
-// A process died during a load: its note stops nobody.
-func TestTheNoteOfADeadProcess(t *testing.T) {
+// A load takes over the placeholder of a process that died during its load.
+func TestLoadTakesOverThePlaceholderOfADeadProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		shared := newShelf()
 		dead := shared.process()
@@ -136,14 +137,14 @@ func TestTheNoteOfADeadProcess(t *testing.T) {
 		h := adaptor.Of[int](living.store(t), adaptor.OnUnstored(func(context.Context, error) { told++ }))
 		_, _, err = h.GetOrLoad(ctx, "k", slowly(0, 6))
 		require.NoError(t, err)
-		assert.Equal(t, 1, told, "the store did not let the note be taken over")
+		assert.Equal(t, 1, told, "the store refused the takeover of the placeholder")
 
 		value, _, err := h.GetOrLoad(ctx, "k", slowly(time.Minute, 7))
 		require.NoError(t, err)
 		assert.Equal(t, 7, value)
 		value, found, err := h.Get(ctx, "k")
 		require.NoError(t, err)
-		assert.True(t, found, "stored: the note has got all its time again")
+		assert.True(t, found, "stored, because the takeover renewed the placeholder")
 		assert.Equal(t, 7, value)
 		assert.Equal(t, 1, told)
 	})

@@ -13,12 +13,13 @@ import (
 	"github.com/zelt-go/kv/adaptor"
 )
 
-func TestOneLoadForAll(t *testing.T) {
+// All callers of one key share one load, and each gets its own copy of the value.
+func TestCallersShareOneLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kv := newKV()
 		var loads atomic.Int64
 		together(1000, func(i int) {
-			s, err := kv.Namespace("ns") // a handle per call is as good as one for all
+			s, err := kv.Namespace("ns") // a handle per caller
 			assert.NoError(t, err)
 			value, found, err := adaptor.Of[map[string]int](s).GetOrLoad(ctx, "k", func(ctx context.Context) (adaptor.Loaded[map[string]int], error) {
 				loads.Add(1)
@@ -27,7 +28,7 @@ func TestOneLoadForAll(t *testing.T) {
 			assert.NoError(t, err)
 			assert.True(t, found)
 			assert.Equal(t, map[string]int{"a": 1}, value)
-			value["a"] = i // each has a value of its own: the race detector would see
+			value["a"] = i // the race detector reports a shared map
 		})
 		assert.EqualValues(t, 1, loads.Load())
 		s, err := kv.Namespace("ns")
@@ -39,8 +40,8 @@ func TestOneLoadForAll(t *testing.T) {
 	})
 }
 
-// Without a bubble: the goroutines meet as the scheduler likes.
-func TestOneLoadForAllAtOnce(t *testing.T) {
+// Callers share one load also without fake time, where the scheduler decides the order of the steps.
+func TestConcurrentCallersShareOneLoad(t *testing.T) {
 	for range 20 {
 		h := adaptor.Of[int](openMemory(t, "ns"))
 		var loads atomic.Int64
@@ -57,7 +58,8 @@ func TestOneLoadForAllAtOnce(t *testing.T) {
 	}
 }
 
-func TestKeysAndAppsDoNotWaitForEachOther(t *testing.T) {
+// Different keys, namespaces and adaptors load independently.
+func TestKeysAndAdaptorsLoadIndependently(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		one, other := newKV(), newKV()
 		start := time.Now()
@@ -73,8 +75,8 @@ func TestKeysAndAppsDoNotWaitForEachOther(t *testing.T) {
 	})
 }
 
-// Two backends whose values can't be compared are two all the same.
-func TestBackendsThatCantBeCompared(t *testing.T) {
+// Two backends load independently, also if Go cannot compare their values.
+func TestUncomparableBackendsLoadIndependently(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		together(2, func(i int) {
 			p := newShelf().process()

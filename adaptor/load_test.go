@@ -14,16 +14,15 @@ import (
 	"github.com/zelt-go/kv/adaptor"
 )
 
-// In the tests of this file time is synctest's, whose bubbles also fail when a goroutine
-// is left.
+// TestMain fails if a goroutine outlives the tests. A synctest bubble checks its own goroutines.
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// none is a loader that finds nothing.
+// none is a loader that reports that there is no value.
 func none[T any](context.Context) (adaptor.Loaded[T], error) {
 	return adaptor.Loaded[T]{None: true}, nil
 }
 
-// slowly is a loader that takes d, or until its context ends.
+// slowly returns a loader that returns value after d, or an error when its context ends.
 func slowly[T any](d time.Duration, value T) func(context.Context) (adaptor.Loaded[T], error) {
 	return func(ctx context.Context) (adaptor.Loaded[T], error) {
 		select {
@@ -37,12 +36,12 @@ func slowly[T any](d time.Duration, value T) func(context.Context) (adaptor.Load
 
 func refuse[T any](t *testing.T) func(context.Context) (adaptor.Loaded[T], error) {
 	return func(context.Context) (adaptor.Loaded[T], error) {
-		t.Error("a load too many")
+		t.Error("the loader must not be called")
 		return adaptor.Loaded[T]{}, io.EOF
 	}
 }
 
-// counted is a loader that counts how often it runs.
+// counted returns a loader that counts its calls in n.
 func counted[T any](n *atomic.Int64, load func(context.Context) (adaptor.Loaded[T], error)) func(context.Context) (adaptor.Loaded[T], error) {
 	return func(ctx context.Context) (adaptor.Loaded[T], error) {
 		n.Add(1)
@@ -50,7 +49,7 @@ func counted[T any](n *atomic.Int64, load func(context.Context) (adaptor.Loaded[
 	}
 }
 
-// together calls f n times at once, and waits.
+// together calls f from n goroutines concurrently, and waits for all calls.
 func together(n int, f func(i int)) {
 	var group sync.WaitGroup
 	for i := range n {
@@ -59,7 +58,7 @@ func together(n int, f func(i int)) {
 	group.Wait()
 }
 
-// requireNothing checks that no entry lies at key, a note neither.
+// requireNothing checks that key has neither a value nor a placeholder.
 func requireNothing(t *testing.T, s *adaptor.AtomicKVStore, key string) {
 	t.Helper()
 	has, err := s.Has(ctx, key)

@@ -13,7 +13,8 @@ import (
 	"github.com/zelt-go/kv/adaptor"
 )
 
-func TestTTLOfALoad(t *testing.T) {
+// The time to live of a result is the loader's, or else the handle's.
+func TestTTLOfALoadedResult(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := openMemory(t, "ns")
 		handle := []adaptor.TypedOption{adaptor.DefaultTTL(time.Hour), adaptor.NoneTTL(time.Minute)}
@@ -21,14 +22,14 @@ func TestTTLOfALoad(t *testing.T) {
 			name   string
 			opts   []adaptor.TypedOption
 			loaded adaptor.Loaded[int]
-			want   time.Duration // 0: for ever; -1: not stored
+			want   time.Duration // 0: never expires; -1: not stored
 		}{
 			{"value", nil, adaptor.Loaded[int]{Value: 7}, 0},
 			{"value, default", handle, adaptor.Loaded[int]{Value: 7}, time.Hour},
 			{"value, the loader's", handle, adaptor.Loaded[int]{Value: 7, TTL: time.Second}, time.Second},
 			{"none", nil, adaptor.Loaded[int]{None: true}, -1},
 			{"none, default", handle, adaptor.Loaded[int]{None: true}, time.Minute},
-			{"none, the value's default is not meant", handle[:1], adaptor.Loaded[int]{None: true}, -1},
+			{"none, DefaultTTL does not apply", handle[:1], adaptor.Loaded[int]{None: true}, -1},
 			{"none, the loader's", nil, adaptor.Loaded[int]{None: true, TTL: time.Second}, time.Second},
 		} {
 			require.NoError(t, s.Del(ctx, "k"))
@@ -63,8 +64,8 @@ func TestTTLOfALoad(t *testing.T) {
 	})
 }
 
-// That there is none is forgotten when something is written, or deleted.
-func TestNoneIsForgotten(t *testing.T) {
+// A write or a delete ends a remembered "none".
+func TestWriteEndsARememberedNone(t *testing.T) {
 	s := openMemory(t, "ns")
 	h := adaptor.Of[int](s, adaptor.NoneTTL(time.Hour))
 	for name, write := range map[string]func() error{
@@ -88,7 +89,8 @@ func TestNoneIsForgotten(t *testing.T) {
 	}
 }
 
-func TestJitterStaysInItsBounds(t *testing.T) {
+// Jitter shortens a time to live by at most its fraction, and only in GetOrLoad.
+func TestJitterStaysWithinItsFraction(t *testing.T) {
 	s := openMemory(t, "ns")
 	for _, tt := range []struct {
 		ttl         time.Duration
@@ -117,7 +119,7 @@ func TestJitterStaysInItsBounds(t *testing.T) {
 			assert.GreaterOrEqual(t, low, tt.least-time.Millisecond)
 			assert.LessOrEqual(t, high, tt.most)
 			if wide := tt.most - tt.least; wide > time.Second {
-				assert.Greater(t, high-low, wide*9/10, "both ends are reached, nearly")
+				assert.Greater(t, high-low, wide*9/10, "the times to live are spread over the whole range")
 			}
 		})
 	}
@@ -125,10 +127,11 @@ func TestJitterStaysInItsBounds(t *testing.T) {
 	require.NoError(t, h.Set(ctx, "k", 1))
 	ttl, _, err := s.TTL(ctx, "k")
 	require.NoError(t, err)
-	assert.Greater(t, ttl, 59*time.Minute, "not on Set")
+	assert.Greater(t, ttl, 59*time.Minute, "no jitter on Set")
 }
 
-func TestBadOptionsAndResultsOfALoad(t *testing.T) {
+// Invalid options are errors before the load, and invalid results are errors after it.
+func TestInvalidOptionsAndResultsOfALoad(t *testing.T) {
 	s := openMemory(t, "ns")
 	for name, opt := range map[string]adaptor.TypedOption{
 		"ttl": adaptor.DefaultTTL(0), "none ttl": adaptor.NoneTTL(-1), "jitter": adaptor.Jitter(-0.1),

@@ -19,9 +19,9 @@ import (
 	"github.com/zelt-go/kv/memory"
 )
 
-// A store that does not take what was loaded costs the next caller a load, and no more. One
-// that can't be read is an error, without a load.
-func TestAStoreThatFailsDuringALoad(t *testing.T) {
+// If the store refuses the result, the next caller loads again. If the store cannot be read, the caller
+// gets an error, and no load starts.
+func TestFailingStoreCostsALoad(t *testing.T) {
 	planted := errors.New("secret-key")
 	for op, wantLoads := range map[string]int{"SetNX": 2, "CompareAndSwap": 2, "CompareAndDelete": 1, "Get": 0} {
 		synctest.Test(t, func(t *testing.T) {
@@ -54,7 +54,7 @@ func TestAStoreThatFailsDuringALoad(t *testing.T) {
 				assert.Equal(t, 7, value)
 			}
 			assert.Equal(t, wantLoads, loads, op)
-			if wantLoads < 2 { // the store took it, or it could not be read
+			if wantLoads < 2 { // the store accepted the result, or could not be read
 				assert.Empty(t, unstored, op)
 				return
 			}
@@ -68,8 +68,8 @@ func TestAStoreThatFailsDuringALoad(t *testing.T) {
 	}
 }
 
-// What is too long for the store is told each time that it was loaded.
-func TestAValueThatTheStoreDoesNotTake(t *testing.T) {
+// OnUnstored hears of each load of a value that is too long for the store.
+func TestOnUnstoredHearsOfATooLongValue(t *testing.T) {
 	kv, err := memory.New(memory.Config{MaxValueBytes: 100})
 	require.NoError(t, err)
 	s, err := kv.Namespace("ns")
@@ -88,8 +88,8 @@ func TestAValueThatTheStoreDoesNotTake(t *testing.T) {
 	assert.ErrorContains(t, unstored[0], `kv: Set of GetOrLoad in namespace "ns": INVALID_VALUE: the value has 202 bytes`)
 }
 
-// Nobody is told of what is not to be stored, or lost to a write.
-func TestWhatIsNotToBeStoredIsNotReported(t *testing.T) {
+// OnUnstored does not hear of a result that is not to be stored, or that a write has replaced.
+func TestOnUnstoredHearsOfRefusalsOnly(t *testing.T) {
 	p := newShelf().process()
 	p.fail = func(op string) error {
 		if op == "SetNX" {
@@ -111,8 +111,8 @@ func TestWhatIsNotToBeStoredIsNotReported(t *testing.T) {
 	assert.Equal(t, 7, value)
 }
 
-// What may be stored after all is looked at: no report if it is.
-func TestAResultWhoseAnswerWasLost(t *testing.T) {
+// If the store's answer was lost, GetOrLoad reads the key, and OnUnstored hears of a missing value only.
+func TestOnUnstoredAfterALostAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newShelf().process()
 		lose := true
@@ -129,18 +129,18 @@ func TestAResultWhoseAnswerWasLost(t *testing.T) {
 		}))
 		_, _, err := h.GetOrLoad(ctx, "k", slowly(0, 7))
 		require.NoError(t, err)
-		assert.Equal(t, 1, told, "it is not there")
+		assert.Equal(t, 1, told, "the result is not stored")
 
 		_, _, err = h.GetOrLoad(ctx, "k", func(ctx context.Context) (adaptor.Loaded[int], error) {
 			return adaptor.Loaded[int]{Value: 7}, h.Set(ctx, "k", 8)
 		})
 		require.NoError(t, err)
-		assert.Equal(t, 1, told, "somebody's value is there")
+		assert.Equal(t, 1, told, "another caller stored a value")
 	})
 }
 
-// A backend that hangs after a load holds nobody for ever.
-func TestABackendThatHangsAfterALoad(t *testing.T) {
+// A backend that hangs after a load delays the callers for a limited time.
+func TestHangingBackendDelaysCallersForALimitedTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &hanging{process: newShelf().process()}
 		s, err := adaptor.NewAtomic(p).Namespace("ns")
@@ -173,7 +173,7 @@ func (p *hanging) Get(ctx context.Context, key string) ([]byte, bool, error) {
 
 // A bounded memory store evicts nothing: a cache in a full store stops caching, and OnUnstored hears
 // of each load. The three remedies in the documentation of GetOrLoad help.
-func TestACacheInAFullStoreStopsCaching(t *testing.T) { synctest.Test(t, cacheInAFullStore) }
+func TestCacheInAFullStoreStopsCaching(t *testing.T) { synctest.Test(t, cacheInAFullStore) }
 
 func cacheInAFullStore(t *testing.T) {
 	open := func(config memory.Config) *memory.MemoryKV {

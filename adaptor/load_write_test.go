@@ -15,11 +15,11 @@ import (
 	"github.com/zelt-go/kv/adaptor"
 )
 
-// The source is changed, then the key is deleted or set, while loads run, in two
-// processes: whoever asks after that never gets what was before, and it is not stored. All
-// steps of all parties happen in an order that the seed says, a thousand times.
-func TestAWriteDuringALoadWins(t *testing.T) {
-	var values, nones, nothing int // what lies there in the end
+// During loads of two processes, the source is changed and then the key is deleted or set. A later
+// caller never gets the old value, and the old value is not stored. The seed decides the order of all
+// steps of all callers, in a thousand orders.
+func TestWriteDuringALoadWins(t *testing.T) {
+	var values, nones, nothing int // how often a run ends with this at the key
 	for seed := range uint64(1000) {
 		synctest.Test(t, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 8))
@@ -31,7 +31,7 @@ func TestAWriteDuringALoadWins(t *testing.T) {
 				time.Sleep(d)
 			}
 			shared := newShelf()
-			var source atomic.Int64 // the version that a load finds
+			var source atomic.Int64 // the version that a load reads
 			var written atomic.Int64
 			var typed []adaptor.Typed[int64]
 			var plain []*adaptor.AtomicKVStore
@@ -42,7 +42,7 @@ func TestAWriteDuringALoadWins(t *testing.T) {
 				typed = append(typed, adaptor.Of[int64](plain[len(plain)-1], adaptor.DefaultTTL(time.Hour), adaptor.NoneTTL(time.Hour)))
 			}
 			ask := func(h adaptor.Typed[int64]) {
-				least := written.Load() // what was deleted or set before this call began
+				least := written.Load() // the last write that returned before this call
 				var mine int64
 				value, found, err := h.GetOrLoad(ctx, "k", func(context.Context) (adaptor.Loaded[int64], error) {
 					mine = source.Load()
@@ -51,12 +51,12 @@ func TestAWriteDuringALoadWins(t *testing.T) {
 				})
 				assert.NoError(t, err)
 				if found {
-					assert.GreaterOrEqual(t, value, least, "seed %d: a value that was deleted came back", seed)
+					assert.GreaterOrEqual(t, value, least, "seed %d: a deleted value came back", seed)
 				} else {
-					assert.False(t, least%2 == 0 && least == source.Load(), "seed %d: there is one by now", seed)
+					assert.False(t, least%2 == 0 && least == source.Load(), "seed %d: a value was stored before the call", seed)
 				}
 			}
-			rest := 50 + int(seed%8)*60 // some seeds write later than all ask
+			rest := 50 + int(seed%8)*60 // with some seeds the writes come after all callers
 			write := func(i int) {
 				doze(rest)
 				version := source.Add(1)
@@ -84,7 +84,7 @@ func TestAWriteDuringALoadWins(t *testing.T) {
 				})
 			}
 			group.Go(func() {
-				for range 2 + seed%2 { // of which 2 is a value, and 3 is none
+				for range 2 + seed%2 { // version 2 is a value, and version 3 is none
 					mu.Lock()
 					how := random.IntN(6)
 					mu.Unlock()
@@ -96,7 +96,7 @@ func TestAWriteDuringALoadWins(t *testing.T) {
 			value, found, err := typed[0].Get(ctx, "k")
 			require.NoError(t, err)
 			if found {
-				require.Equal(t, last, value, "seed %d: what was deleted is stored", seed)
+				require.Equal(t, last, value, "seed %d: a deleted value is stored", seed)
 			}
 			e, there := shared.entries["k"]
 			switch {
@@ -104,21 +104,21 @@ func TestAWriteDuringALoadWins(t *testing.T) {
 				nothing++
 			case e.text == placeholderText:
 				nones++
-				require.EqualValues(t, 1, last%2, "seed %d: that there was none is stored", seed)
+				require.EqualValues(t, 1, last%2, "seed %d: an obsolete \"none\" is stored", seed)
 			default:
 				values++
-				require.True(t, found, "seed %d: the note of a load is left", seed)
+				require.True(t, found, "seed %d: the placeholder of a load is left", seed)
 			}
 		})
 	}
 	t.Log(values, nones, nothing)
 	for kind, n := range map[string]int{"value": values, "none": nones, "nothing": nothing} {
-		assert.Greater(t, n, 20, "the test must see each end: %s", kind)
+		assert.Greater(t, n, 20, "the runs must end in each way: %s", kind)
 	}
 }
 
-// A caller that comes after a Del does not share a load that began before it.
-func TestACallerAfterADelGetsTheNewValue(t *testing.T) {
+// A caller that comes after a Del does not share a load that began before the Del.
+func TestCallerAfterADelGetsTheNewValue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		shared := newShelf()
 		h, other := adaptor.Of[string](shared.process().store(t)), shared.process().store(t)
@@ -126,7 +126,7 @@ func TestACallerAfterADelGetsTheNewValue(t *testing.T) {
 			if i == 0 {
 				value, _, err := h.GetOrLoad(ctx, "k", slowly(time.Minute, "old"))
 				assert.NoError(t, err)
-				assert.Equal(t, "new", value, "what was written meanwhile wins for the caller too")
+				assert.Equal(t, "new", value, "the first caller gets the written value")
 				return
 			}
 			time.Sleep(time.Second)
@@ -136,7 +136,7 @@ func TestACallerAfterADelGetsTheNewValue(t *testing.T) {
 				assert.NoError(t, err)
 				assert.Equal(t, "new", value)
 			})
-			assert.Less(t, time.Now().Second(), 30, "nobody waited for the first load")
+			assert.Less(t, time.Now().Second(), 30, "no later caller waited for the first load")
 		})
 		value, _, err := h.Get(ctx, "k")
 		require.NoError(t, err)
@@ -144,19 +144,19 @@ func TestACallerAfterADelGetsTheNewValue(t *testing.T) {
 	})
 }
 
-// A load that finds that it is not needed has seen a value which a later caller must not get:
-// that one comes after a Del, and joins before the load's end.
-func TestWhatALoadHasSeenMayBeGone(t *testing.T) {
+// A load that finds a value at its key must not pass it to a caller that comes after a Del and joins
+// before the load has ended.
+func TestCallerReadsAgainAfterALoadThatWasNotNeeded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		shared := newShelf()
 		p, other := shared.process(), shared.process().store(t)
 		h := adaptor.Of[string](p.store(t))
-		var notes, reads atomic.Int64
+		var placeholders, reads atomic.Int64
 		p.pause = func(op string) {
 			switch {
-			case op == "SetNX" && notes.Add(1) == 1: // the caller has seen nothing
+			case op == "SetNX" && placeholders.Add(1) == 1: // the caller has found no value
 				assert.NoError(t, other.Set(ctx, "k", "old"))
-			case op == "Get" && reads.Add(1) == 4: // the load has seen "old"
+			case op == "Get" && reads.Add(1) == 4: // the load has read "old"
 				time.Sleep(time.Minute)
 			}
 		}

@@ -13,11 +13,11 @@ import (
 	"github.com/zelt-go/kv/adaptor"
 )
 
-// placeholderText is what GetOrLoad leaves at a key of which there is none.
+// placeholderText is the placeholder of GetOrLoad at a key for which there is no value.
 const placeholderText = ` "kv:none"`
 
-// What returns a value returns no note.
-func TestNotesAreNoValues(t *testing.T) {
+// Operations of a plain store that return a value do not return a placeholder.
+func TestStoreReturnsNoPlaceholder(t *testing.T) {
 	store := openMemory(t, "ns")
 	users := adaptor.Of[string](store, adaptor.NoneTTL(time.Hour))
 	remember := func(key string) {
@@ -28,7 +28,7 @@ func TestNotesAreNoValues(t *testing.T) {
 		require.False(t, found)
 		has, err := store.Has(ctx, key)
 		require.NoError(t, err)
-		require.True(t, has, "there is a note")
+		require.True(t, has, "there is a placeholder")
 	}
 	for name, read := range map[string]func() (any, bool, error){
 		"GetRaw": func() (any, bool, error) { return store.GetRaw(ctx, "k") },
@@ -48,12 +48,12 @@ func TestNotesAreNoValues(t *testing.T) {
 	}
 }
 
-// A note at a key is a missing key, to every method of a handle and to Get and GetRaw.
-func TestANoteIsAMissingKey(t *testing.T) {
+// Every method of a handle, Get and GetRaw treat a placeholder as a missing key.
+func TestTypedTreatsAPlaceholderAsMissing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := openMemory(t, "ns")
 		h := adaptor.Of[int](s, adaptor.NoneTTL(time.Minute))
-		note := func() {
+		remember := func() {
 			t.Helper()
 			require.NoError(t, s.Del(ctx, "k"))
 			_, found, err := h.GetOrLoad(ctx, "k", none[int])
@@ -61,10 +61,10 @@ func TestANoteIsAMissingKey(t *testing.T) {
 			require.False(t, found)
 			there, err := s.Has(ctx, "k")
 			require.NoError(t, err)
-			require.True(t, there, "the plain store sees an entry")
+			require.True(t, there, "the plain store sees the placeholder")
 		}
 
-		note()
+		remember()
 		_, found, err := h.Get(ctx, "k")
 		assert.NoError(t, err)
 		assert.False(t, found)
@@ -87,28 +87,28 @@ func TestANoteIsAMissingKey(t *testing.T) {
 		time.Sleep(time.Minute)
 		found, err = s.Has(ctx, "k")
 		assert.NoError(t, err)
-		assert.False(t, found, "Expire must not make a note live on")
+		assert.False(t, found, "Expire must not prolong a placeholder")
 
-		note()
+		remember()
 		stored, err := h.SetNX(ctx, "k", 1, adaptor.WithTTL(time.Hour))
 		assert.NoError(t, err)
 		assert.True(t, stored)
 		requireTTL(t, s, "k", time.Hour)
 
-		note()
+		remember()
 		require.NoError(t, h.Set(ctx, "k", 2, adaptor.WithKeepTTL()))
-		requireTTL(t, s, "k", 0) // not the note's
+		requireTTL(t, s, "k", 0) // not the placeholder's deadline
 
-		note()
-		require.NoError(t, s.Set(ctx, "k", 3)) // a plain store's Set
+		remember()
+		require.NoError(t, s.Set(ctx, "k", 3)) // through the plain store
 		got, _, err := h.GetOrLoad(ctx, "k", none[int])
 		assert.NoError(t, err)
 		assert.Equal(t, 3, got)
 	})
 }
 
-// What a user stores is never taken for a note.
-func TestNoValueIsANote(t *testing.T) {
+// No stored value of a user is taken for a placeholder.
+func TestStoredValueIsNeverAPlaceholder(t *testing.T) {
 	s := openMemory(t, "ns")
 	require.NoError(t, s.Set(ctx, "k", "kv:none"))
 	_, found, err := s.GetRaw(ctx, "k")
@@ -117,7 +117,7 @@ func TestNoValueIsANote(t *testing.T) {
 	require.NoError(t, s.Set(ctx, "k", rawJSON(placeholderText)))
 	text, found, err := s.GetRaw(ctx, "k")
 	require.NoError(t, err)
-	assert.True(t, found, "text is compacted when it is stored")
+	assert.True(t, found, "Set compacts the text")
 	assert.Equal(t, `"kv:none"`, string(text))
 }
 
@@ -125,8 +125,9 @@ type rawJSON string
 
 func (r rawJSON) MarshalJSON() ([]byte, error) { return []byte(r), nil }
 
-// Expire of a handle leaves a note as it is: the load goes on alone, "none" is remembered, and nothing lives longer.
-func TestExpireLeavesNotes(t *testing.T) {
+// Expire of a handle does not change a placeholder: callers still share the load, and a remembered "none"
+// keeps its deadline.
+func TestTypedExpireKeepsAPlaceholder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := adaptor.Of[int](openMemory(t, "ns"), adaptor.NoneTTL(time.Minute))
 		expire := func(key string) {
@@ -162,8 +163,8 @@ func TestExpireLeavesNotes(t *testing.T) {
 	})
 }
 
-// To Swap a note is a missing key, and a new entry has no deadline to keep.
-func TestSwapKeepsNoNotesDeadline(t *testing.T) {
+// Swap WithKeepTTL over a placeholder stores a new entry, which never expires.
+func TestSwapKeepsNoDeadlineOfAPlaceholder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := openMemory(t, "ns")
 		h := adaptor.Of[string](s, adaptor.NoneTTL(time.Minute))

@@ -12,7 +12,7 @@ import (
 	"github.com/zelt-go/kv/adaptor/driver"
 )
 
-// shelf is a backend that can be slow and can fail; its handles are processes that share it.
+// shelf is a backend that several processes share.
 type shelf struct {
 	mu      sync.Mutex
 	entries map[string]shelved
@@ -29,11 +29,12 @@ func (s *shelf) process() *process {
 	return &process{shelf: s, fail: func(string) error { return nil }, pause: func(string) {}}
 }
 
-// process is one process on a shelf: it shares no load with another one.
+// process is the backend of one process on a shelf. It can be slow and can fail. Two processes share no
+// load.
 type process struct {
 	*shelf
-	fail  func(op string) error // instead of a step
-	pause func(op string)       // before and after it
+	fail  func(op string) error // called before each step; an error replaces the step
+	pause func(op string)       // called before and after each step
 }
 
 func (p *process) OpenAtomic(path []string) (driver.AtomicStore, error) { return p, nil }
@@ -44,7 +45,7 @@ func (p *process) store(t testing.TB) *adaptor.AtomicKVStore {
 	return s
 }
 
-// step does one atomic step: f is told what lies at key, and returns what shall.
+// step does one atomic step: f gets the entry at key and returns the new entry.
 func (p *process) step(op, key string, f func(e shelved, found bool) (shelved, bool)) error {
 	p.pause(op)
 	defer p.pause(op)

@@ -21,7 +21,7 @@ func openMemory(t testing.TB, name string) *adaptor.AtomicKVStore {
 	return s
 }
 
-// What a handle tells the driver: its own time to live, unless the call has one.
+// A write of a handle has DefaultTTL unless the call has a time to live.
 func TestDefaultTTL(t *testing.T) {
 	set := func(h adaptor.Typed[int], opts ...adaptor.Option) error { return h.Set(ctx, "k", 1, opts...) }
 	setNX := func(h adaptor.Typed[int], opts ...adaptor.Option) error {
@@ -69,7 +69,8 @@ func TestDefaultTTL(t *testing.T) {
 	}
 }
 
-func TestTypedRefusesWhatAStoreRefuses(t *testing.T) {
+// The methods of a handle refuse the same options and values as the methods of its store.
+func TestTypedRefusesInvalidArguments(t *testing.T) {
 	ttl, keep := adaptor.WithTTL(time.Second), adaptor.WithKeepTTL()
 	h := adaptor.Of[float64](openMemory(t, "ns"), adaptor.DefaultTTL(time.Hour))
 	for _, opts := range [][]adaptor.Option{{ttl, keep}, {keep, ttl}, {ttl, ttl}, {adaptor.WithTTL(0)}} {
@@ -175,8 +176,8 @@ func TestTypedRoundTrip(t *testing.T) {
 	})
 }
 
-// Expire reaches a value that others rewrite meanwhile, and says when it can't.
-func TestExpireOfAValueThatChanges(t *testing.T) {
+// Expire sets the deadline of a value that other callers replace concurrently, and returns the store's errors.
+func TestTypedExpireOfAChangingValue(t *testing.T) {
 	p := newShelf().process()
 	h := adaptor.Of[int](p.store(t))
 	require.NoError(t, h.Set(ctx, "k", 1))
@@ -213,7 +214,7 @@ func requireTTL(t *testing.T, s *adaptor.AtomicKVStore, key string, want time.Du
 	require.Equal(t, want, ttl)
 }
 
-// A handle allocates no more than its store does.
+// A handle allocates no more than its store.
 func TestTypedAllocatesNothing(t *testing.T) {
 	s := openMemory(t, "ns")
 	h := adaptor.Of[User](s, adaptor.DefaultTTL(time.Hour))
@@ -232,7 +233,7 @@ func TestTypedAllocatesNothing(t *testing.T) {
 	}
 }
 
-// allocs is the least of some counts: with the race detector, pools forget at random.
+// allocs returns the smallest of some counts, because pools drop items at random under the race detector.
 func allocs(f func()) float64 {
 	least := math.Inf(1)
 	for range 100 {
