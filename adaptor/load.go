@@ -59,26 +59,26 @@ func (p *LoadPanic) Unwrap() error {
 // it waits for ever.
 //
 // GetOrLoad returns the error of load unchanged to all callers, and stores nothing. A panic
-// reaches all callers as a [*LoadPanic], and so does runtime.Goexit. Nobody learns of them if all
-// callers have left before. GetOrLoad returns ErrStoreOperationFailed for a nil load, also if the
-// key has a value.
+// reaches all callers as a [*LoadPanic], and so does runtime.Goexit. If all callers have left
+// before, no caller gets the error or the panic. GetOrLoad returns ErrStoreOperationFailed for a nil
+// load, also if the key has a value.
 //
 // # The stored result and its time to live
 //
 // The time to live of a value is Loaded.TTL, or else [DefaultTTL]. A result without a value is
-// remembered for Loaded.TTL, or else [NoneTTL], or else not at all. [Jitter] shortens all of
-// them. After the load, GetOrLoad returns ErrInvalidValue if JSON cannot represent the value, and
+// remembered for Loaded.TTL, or else [NoneTTL], or else not at all. [Jitter] shortens each of
+// these times. After the load, GetOrLoad returns ErrInvalidValue if JSON cannot represent the value, and
 // ErrInvalidTTL if the time to live is invalid. It returns ErrInvalidTTL for an invalid option of
 // the handle before it loads.
 //
 // If the store refuses the result, GetOrLoad returns the value without an error, and the next call
-// loads again. [OnUnstored] hears of it. If the store cannot be read, GetOrLoad returns that error
+// loads again. [OnUnstored] reports it. If the store cannot be read, GetOrLoad returns that error
 // and does not call load. It returns ErrInvalidValue for a stored value that does not decode into
 // T, and the value remains in the store.
 //
 // A bounded memory store that is full of unexpired entries refuses every new entry, because it
-// evicts none. A cache in it stops caching: 100 reads of the most popular key are 100 loads. OnUnstored
-// tells of each of them. Three remedies exist: give every entry of the store a time to live, set a
+// evicts none. A cache in it stops caching: 100 reads of the most popular key are 100 loads, and
+// OnUnstored reports each load. Three remedies exist: give every entry of the store a time to live, set a
 // bigger memory.Config.MaxBytes, or give the cache its own MemoryKV.
 //
 // # A write during a load wins
@@ -101,9 +101,12 @@ func (p *LoadPanic) Unwrap() error {
 //
 // A placeholder is a missing key to all methods of [Typed], to [Get], and to each operation that
 // returns a value: GetRaw, GetMany, GetDel, GetExpire and Swap. The other operations of a
-// plain store see an entry with its own time to live. Do not use these operations on keys that are
-// loaded: Has, TTL, Expire, Persist, SetNX, Incr, and Set and SetMany with WithKeepTTL. Keys lists
-// a placeholder.
+// plain store see an entry with its own time to live, and Keys lists its key. On a key that is
+// loaded, do not use these methods of a plain store:
+//
+//   - Has, TTL, Expire and Persist
+//   - SetNX and Incr
+//   - Set and SetMany with WithKeepTTL
 //
 // A placeholder stays for up to five minutes if its process dies, or if the loads of several
 // processes share it and all fail. The next load takes it over. Another program sees text
@@ -281,7 +284,7 @@ func (l *loading) result(loaded Loaded[any]) ([]byte, time.Duration, error) {
 	return text, ttl, err
 }
 
-// jittered shortens ttl by a random part of fraction of it. The result is a positive number of
+// jittered shortens ttl by a random part, up to fraction of ttl. The result is a positive number of
 // whole milliseconds, or NoTTL.
 func jittered(ttl time.Duration, fraction float64) time.Duration {
 	most := int64(float64(ttl/time.Millisecond) * fraction)

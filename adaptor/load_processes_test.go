@@ -34,8 +34,8 @@ func TestFirstResultOfTwoProcessesIsStored(t *testing.T) {
 	})
 }
 
-// Two processes share a placeholder. The load that ends first stores its result, whichever process it
-// belongs to.
+// Two processes share a placeholder. The load that ends first stores its result, in either
+// process.
 func TestEitherOfTwoProcessesStores(t *testing.T) {
 	for _, firstTakes := range []time.Duration{2 * time.Second, 4 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {

@@ -84,8 +84,8 @@ func (t Typed[T]) Set(ctx context.Context, key string, value T, opts ...Option) 
 
 // SetNX stores value at key if the key is missing, and reports whether it stored value. An
 // existing value and its deadline stay unchanged. If the key has an entry, SetNX reads it,
-// because the entry may be a placeholder. The time to live is that of Set. The errors are those
-// of [AtomicKVStore.SetNX].
+// because the entry may be a placeholder. SetNX uses the time to live of Set, and returns the errors of
+// [AtomicKVStore.SetNX].
 func (t Typed[T]) SetNX(ctx context.Context, key string, value T, opts ...Option) (stored bool, err error) {
 	if has(opts, optionTTL) || has(opts, optionKeepTTL) {
 		stored, err = t.store.SetNX(ctx, key, value, opts...)

@@ -15,9 +15,9 @@ func (t Typed[T]) GetMany(ctx context.Context, keys []string) ([]Result[T], erro
 	return GetMany[T](ctx, t.store, keys)
 }
 
-// SetMany stores many values as Set does, in the order of their sorted keys. Every value has the same
-// time to live, which is that of Set. There is no jitter. SetMany is not atomic: other
-// callers may see some of the values before the others. See [KVStore.SetMany] for round trips.
+// SetMany stores many values as Set does, in the order of their sorted keys. Every value gets the same
+// time to live, as from Set: WithTTL, or else [DefaultTTL]. There is no jitter. SetMany is not
+// atomic: other callers may see some values before the others. See [KVStore.SetMany] for round trips.
 // WithKeepTTL reads and writes each key by itself, because a placeholder's deadline must not
 // be kept.
 //

@@ -42,8 +42,8 @@ func NoneTTL(ttl time.Duration) TypedOption {
 	return TypedOption{kind: typedOptionNoneTTL, ttl: WithTTL(ttl)}
 }
 
-// Jitter shortens each time to live that [Typed.GetOrLoad] sets by a random part, up to fraction
-// of it. Entries that were loaded together are then not loaded again together: Jitter(0.1) turns
+// Jitter shortens each time to live that [Typed.GetOrLoad] sets by a random part, up to this
+// fraction. Entries that were loaded together are then not loaded again together: Jitter(0.1) turns
 // an hour into 54 to 60 minutes. Set, SetMany and all other methods do not use it. If fraction is
 // less than 0, or not less than 1, [Typed.Err] and GetOrLoad return ErrInvalidTTL.
 func Jitter(fraction float64) TypedOption {
