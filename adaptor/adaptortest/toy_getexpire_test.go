@@ -3,6 +3,7 @@ package adaptortest
 import (
 	"bytes"
 	"context"
+	"runtime"
 	"testing"
 	"time"
 
@@ -50,7 +51,15 @@ type bareToy struct{ *toy }
 
 func (t bareToy) OpenAtomic(path []string) (driver.AtomicStore, error) {
 	s, err := t.toy.OpenAtomic(path)
-	return struct{ driver.AtomicStore }{s}, err
+	return bareToyStore{s}, err
+}
+
+type bareToyStore struct{ driver.AtomicStore }
+
+// Get lets other goroutines run between a read and the write that depends on it.
+func (s bareToyStore) Get(ctx context.Context, key string) ([]byte, bool, error) {
+	defer runtime.Gosched()
+	return s.AtomicStore.Get(ctx, key)
 }
 
 func TestToyWithoutOptionalInterfaces(t *testing.T) {
