@@ -12,7 +12,8 @@ import (
 var _ driver.GetExpirer = (*store)(nil)
 
 // GetExpire implements [driver.GetExpirer]. It is a script and not a GETEX, because GETEX would also
-// prolong a placeholder. A placeholder of a dead process would then live as long as a session.
+// prolong a placeholder. A remembered "none" would then stay as long as a session. The script
+// takes one round trip, as GETEX does, but 3 µs of the server's time instead of 0.4 µs.
 func (s *store) GetExpire(ctx context.Context, key string, ttl time.Duration) (value []byte, found bool, err error) {
 	c, err := s.kv.running()
 	if err != nil {
