@@ -163,6 +163,20 @@ func (r *record) value() value {
 	return value{text: r.text()}
 }
 
+// valueBeyondLock returns the value in a form that no later write changes. A short text that is not sealed
+// is copied to buffer, and a longer one to new memory.
+func (r *record) valueBeyondLock(buffer []byte) value {
+	v := r.value()
+	switch {
+	case r.kind() >= sealed:
+	case len(v.text) <= len(buffer):
+		v.text = buffer[:copy(buffer, v.text)]
+	default:
+		v.text = bytes.Clone(v.text)
+	}
+	return v
+}
+
 // add adds by to a counter and returns the sum. It returns an error, and changes nothing, if the
 // value is not an integer or the sum overflows an int64.
 func (r *record) add(by int64) (sum int64, err error) {

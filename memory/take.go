@@ -1,7 +1,6 @@
 package memory
 
 import (
-	"bytes"
 	"context"
 	"time"
 
@@ -32,14 +31,7 @@ func (s *store) Swap(_ context.Context, key string, text []byte, ttl time.Durati
 	var w writeOp
 	for w.begin(s, key, v, ttl) {
 		if found = w.at != 0; found {
-			before = w.record.value()
-			switch {
-			case w.record.kind() >= sealed:
-			case len(before.text) <= len(small):
-				before.text = small[:copy(small[:], before.text)]
-			default:
-				before.text = bytes.Clone(before.text)
-			}
+			before = w.record.valueBeyondLock(small[:])
 		}
 		w.put()
 		w.end()
