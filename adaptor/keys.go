@@ -28,17 +28,17 @@ func (s *KVStore) Keys(ctx context.Context) iter.Seq2[string, error] {
 	}
 }
 
-// Place is a key in a namespace below.
-type Place struct {
+// KeyPath is a key in a namespace below.
+type KeyPath struct {
 	// Path is the names that lead from the store to the key's namespace; nil: it is the store's own.
 	Path []string
 	Key  string
 }
 
 // Tree iterates as Keys does, over the keys of the namespace and of all below it.
-func (s *KVStore) Tree(ctx context.Context) iter.Seq2[Place, error] {
-	return func(yield func(Place, error) bool) {
-		s.scan(ctx, opTree, true, func(path []string, key string, err error) bool { return yield(Place{path, key}, err) })
+func (s *KVStore) Tree(ctx context.Context) iter.Seq2[KeyPath, error] {
+	return func(yield func(KeyPath, error) bool) {
+		s.scan(ctx, opTree, true, func(path []string, key string, err error) bool { return yield(KeyPath{path, key}, err) })
 	}
 }
 
@@ -81,6 +81,6 @@ func (s *AtomicKVStore) Keys(ctx context.Context) iter.Seq2[string, error] {
 }
 
 // Tree is [KVStore.Tree].
-func (s *AtomicKVStore) Tree(ctx context.Context) iter.Seq2[Place, error] {
+func (s *AtomicKVStore) Tree(ctx context.Context) iter.Seq2[KeyPath, error] {
 	return s.plain().Tree(ctx)
 }

@@ -34,7 +34,7 @@ func sequence(t *testing.T, open func() adaptor.AtomicKVAdaptor, ops []model.Ope
 				want = append(want, expected.apply(entryID{o.Store, o.Key}, o))
 				got = append(got, o.Do(ctx, stores[o.Store], modelKeys[o.Key]))
 			} else {
-				var paths []adaptor.Place
+				var paths []adaptor.KeyPath
 				paths, want = expected.applyMany(o)
 				got = o.DoMany(ctx, stores[o.Store], paths)
 			}
@@ -98,7 +98,7 @@ func (entries expectedEntries) apply(id entryID, o model.Operation) model.Result
 
 // applyMany applies o to each entry that it includes. It returns the paths of these entries, and the
 // expected results.
-func (entries expectedEntries) applyMany(o model.Operation) (paths []adaptor.Place, want []model.Result) {
+func (entries expectedEntries) applyMany(o model.Operation) (paths []adaptor.KeyPath, want []model.Result) {
 	for store, path := range modelPaths {
 		below, is := under(modelPaths[o.Store], path)
 		if !is || len(below) > 0 && !o.Below() {
@@ -106,7 +106,7 @@ func (entries expectedEntries) applyMany(o model.Operation) (paths []adaptor.Pla
 		}
 		for key, name := range modelKeys {
 			want = append(want, entries.apply(entryID{store, key}, o.At(key)))
-			paths = append(paths, adaptor.Place{Path: below, Key: name})
+			paths = append(paths, adaptor.KeyPath{Path: below, Key: name})
 		}
 	}
 	return paths, want

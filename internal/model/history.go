@@ -52,7 +52,7 @@ func (l Load) Record(store *adaptor.AtomicKVStore) (history []porcupine.Operatio
 	if l.Rests {
 		pause = withSleeps(pause)
 	}
-	paths := make([]adaptor.Place, 6)
+	paths := make([]adaptor.KeyPath, 6)
 	for i := range paths {
 		paths[i].Key = fmt.Sprint(i)
 	}

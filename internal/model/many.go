@@ -38,7 +38,7 @@ func (o Operation) Below() bool { return o.Kind == Tree || o.Kind == ClearTree }
 
 // DoMany calls an operation on many keys of a real store, and returns a result for each key. The
 // keys must include every key in the store and, if o includes them, in the namespaces below.
-func (o Operation) DoMany(ctx context.Context, s *adaptor.AtomicKVStore, paths []adaptor.Place) []Result {
+func (o Operation) DoMany(ctx context.Context, s *adaptor.AtomicKVStore, paths []adaptor.KeyPath) []Result {
 	results := make([]Result, len(paths))
 	keys := make([]string, len(paths))
 	for i, p := range paths {
@@ -63,7 +63,7 @@ func (o Operation) DoMany(ctx context.Context, s *adaptor.AtomicKVStore, paths [
 	case Keys:
 		for key, failed := range s.Keys(ctx) {
 			if err = failed; err == nil {
-				markListed(results, paths, adaptor.Place{Key: key})
+				markListed(results, paths, adaptor.KeyPath{Key: key})
 			}
 		}
 	case Tree:
@@ -91,8 +91,8 @@ func (o Operation) DoMany(ctx context.Context, s *adaptor.AtomicKVStore, paths [
 
 // markListed marks the result of a listed key. A key that must not be listed, or is listed twice,
 // gets a result that no Operation has.
-func markListed(results []Result, paths []adaptor.Place, path adaptor.Place) {
-	i := slices.IndexFunc(paths, func(p adaptor.Place) bool { return p.Key == path.Key && slices.Equal(p.Path, path.Path) })
+func markListed(results []Result, paths []adaptor.KeyPath, path adaptor.KeyPath) {
+	i := slices.IndexFunc(paths, func(p adaptor.KeyPath) bool { return p.Key == path.Key && slices.Equal(p.Path, path.Path) })
 	switch {
 	case i < 0:
 		results[0].Text = "listed, but not stored: " + path.Key
