@@ -46,6 +46,14 @@ func NewAtomic(backend driver.AtomicOpener) AtomicKVAdaptor {
 // from those of another.
 type identified struct{ driver.AtomicOpener }
 
+// Inner implements [driver.Wrapper].
+func (o *identified) Inner(path []string) (driver.AtomicOpener, []string) {
+	if w, ok := o.AtomicOpener.(driver.Wrapper); ok {
+		return w.Inner(path)
+	}
+	return nil, nil
+}
+
 // WithoutAtomic returns an adaptor of the same stores, with the atomic operations
 // hidden. With a nil adaptor, every Namespace fails with ErrStoreOperationFailed.
 func WithoutAtomic(a AtomicKVAdaptor) KVAdaptor {

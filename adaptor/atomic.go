@@ -13,34 +13,29 @@ import (
 // that it does is ErrStoreOperationFailed.
 type AtomicKVStore struct {
 	KVStore
-	atomic  driver.AtomicStore
-	counter driver.Counter // nil if the backend has none
-	opener  driver.AtomicOpener
+	atomic driver.AtomicStore
+	opener driver.AtomicOpener // opens the children
+	origin any                 // the innermost opener: stores of one origin and path contain the same data
 }
 
 func openAtomicStore(backend driver.AtomicOpener, parent []string, name string) (*AtomicKVStore, error) {
 	if backend == nil {
 		return nil, failure(opNamespace, parent, "", CodeStoreOperationFailed, errNoBackend)
 	}
-	path, store, err := open(backend.OpenAtomic, parent, name)
+	at, store, err := open(backend, backend.OpenAtomic, parent, name)
 	if err != nil {
 		return nil, err
 	}
-	counter, _ := store.(driver.Counter)
-	return &AtomicKVStore{KVStore{path, store, plainOpener{backend}}, store, counter, backend}, nil
+	origin, path := driver.Innermost(backend, at)
+	return &AtomicKVStore{KVStore{path, store, driver.Plain(backend), at}, store, backend, origin}, nil
 }
-
-// plainOpener opens the children of an AtomicKVStore that is used as a KVStore.
-type plainOpener struct{ driver.AtomicOpener }
-
-func (o plainOpener) Open(path []string) (driver.Store, error) { return o.OpenAtomic(path) }
 
 // Namespace returns the child of the given name; see [AtomicKVAdaptor].
 func (s *AtomicKVStore) Namespace(name string) (*AtomicKVStore, error) {
 	if s == nil || s.atomic == nil {
 		return nil, s.plain().fail(opNamespace, "", errNoStore)
 	}
-	return openAtomicStore(s.opener, s.path, name)
+	return openAtomicStore(s.opener, s.at, name)
 }
 
 // Incr adds by to the counter at key and returns the sum. A missing counter is 0,
@@ -70,8 +65,8 @@ func (s *AtomicKVStore) incr(ctx context.Context, op, key string, by int64, opts
 	}
 	var sum int64
 	left := driver.NoTTL
-	if op == opIncr && s.counter != nil {
-		sum, err = s.counter.Count(ctx, key, by, ttl)
+	if op == opIncr {
+		sum, err = driver.Count(ctx, s.atomic, key, by, ttl)
 	} else {
 		sum, left, err = s.atomic.Incr(ctx, key, by, ttl)
 	}

@@ -2,7 +2,6 @@ package adaptor
 
 import (
 	"context"
-	"slices"
 
 	"github.com/zelt-go/kv/adaptor/driver"
 )
@@ -23,62 +22,10 @@ func (s *KVStore) clear(ctx context.Context, op string, below bool) error {
 	if !s.ready(ctx) {
 		return s.notReady(ctx, op, "")
 	}
-	var err error
-	switch store := s.store.(type) {
-	case driver.Clearer:
-		err = store.Clear(ctx, below)
-	case driver.Scanner:
-		err = s.clearByKeys(ctx, store, below)
-	default:
-		err = errCantList
-	}
-	if err != nil {
+	if err := driver.Clear(ctx, s.backend, s.at, s.store, below); err != nil {
 		return s.fail(op, "", err)
 	}
 	return nil
-}
-
-// clearByKeys is driver.Clearer's Clear of a store without.
-func (s *KVStore) clearByKeys(ctx context.Context, scanner driver.Scanner, below bool) (err error) {
-	const most = 500
-	var path, keys []string
-	began := false
-	flush := func() {
-		if len(keys) == 0 || err != nil {
-			return
-		}
-		began = true
-		of := s
-		if len(path) > 0 {
-			var store driver.Store
-			if store, err = s.backend.Open(append(slices.Clip(s.path), path...)); err != nil {
-				return
-			}
-			of = &KVStore{s.path, store, s.backend}
-		}
-		for _, failed := range of.delAll(ctx, keys) {
-			if err == nil {
-				err = failed
-			}
-		}
-		keys = keys[:0]
-	}
-	scanErr := scanner.Keys(ctx, below, func(at []string, key string) bool {
-		if len(keys) == most || !slices.Equal(at, path) {
-			flush()
-			path = at
-		}
-		keys = append(keys, key)
-		return err == nil
-	})
-	flush()
-	if err == nil {
-		err = scanErr
-	}
-	if began {
-		err = driver.Unknown(err)
-	}
-	return err
 }
 
 // Clear is [KVStore.Clear].

@@ -180,11 +180,12 @@ const (
 	opTree             = "Tree"
 	opClear            = "Clear"
 	opClearTree        = "ClearTree"
+	opPing             = "Ping"
 )
 
 func writes(op string) bool {
 	switch op {
-	case opNamespace, opGet, opGetRaw, opHas, opTTL, opOf, opGetOrLoad, opDecode, opGetMany, opKeys, opTree:
+	case opNamespace, opGet, opGetRaw, opHas, opTTL, opOf, opGetOrLoad, opDecode, opGetMany, opKeys, opTree, opPing:
 		return false
 	}
 	return true

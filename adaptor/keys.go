@@ -2,7 +2,6 @@ package adaptor
 
 import (
 	"context"
-	"errors"
 	"iter"
 
 	"github.com/zelt-go/kv/adaptor/driver"
@@ -47,33 +46,15 @@ func (s *KVStore) scan(ctx context.Context, op string, below bool, yield func(pa
 		yield(nil, "", s.notReady(ctx, op, ""))
 		return
 	}
-	scanner, can := s.store.(driver.Scanner)
-	if !can {
-		yield(nil, "", s.fail(op, "", errCantList))
-		return
-	}
-	goesOn, ended := true, error(nil)
-	err := scanner.Keys(ctx, below, func(path []string, key string) bool {
-		if goesOn {
-			if ended = ctx.Err(); ended != nil {
-				goesOn = false
-			} else {
-				goesOn = yield(path, key, nil)
-			}
-		}
-		return goesOn
+	more := true
+	err := driver.Keys(ctx, s.store, below, func(path []string, key string) bool {
+		more = yield(path, key, nil)
+		return more
 	})
-	if ended != nil {
-		err = ended
-	} else if !goesOn {
-		return
-	}
-	if err != nil {
+	if err != nil && more {
 		yield(nil, "", s.fail(op, "", err))
 	}
 }
-
-var errCantList = driver.Reason(errors.ErrUnsupported, "the backend can't list keys")
 
 // Keys is [KVStore.Keys].
 func (s *AtomicKVStore) Keys(ctx context.Context) iter.Seq2[string, error] {

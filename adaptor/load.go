@@ -153,7 +153,7 @@ func (h handle) loadText(ctx context.Context, key string, text []byte, load func
 	}
 	// A load may outlive its first caller, and the key may share memory with the caller's buffer.
 	l := &loading{h, strings.Clone(key), load}
-	at := loadKey{h.store.opener, driver.Key(h.store.path, l.key)}
+	at := loadKey{h.store.origin, driver.Key(h.store.path, l.key)}
 	var doubted *loadCall
 	for {
 		stored := unshared(string(text))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/zelt-go/kv/adaptor/driver"
 )
@@ -97,7 +96,7 @@ func (s *KVStore) SetMany(ctx context.Context, entries []Entry, opts ...Option) 
 		}
 		keys[i] = e.Key
 	}
-	return s.perKey(opSetMany, keys, s.setAll(ctx, keys, values, ttl))
+	return s.perKey(opSetMany, keys, driver.SetMany(ctx, s.store, keys, values, ttl))
 }
 
 // DelMany removes many keys as Del does. It is not atomic. If keys failed, the error is around
@@ -106,7 +105,7 @@ func (s *KVStore) DelMany(ctx context.Context, keys []string) error {
 	if !s.ready(ctx) {
 		return s.notReady(ctx, opDelMany, "")
 	}
-	return s.perKey(opDelMany, keys, s.delAll(ctx, keys))
+	return s.perKey(opDelMany, keys, driver.DelMany(ctx, s.store, keys))
 }
 
 // GetMany is the method GetMany with each value decoded into a fresh T, as [Get] does. A value that
@@ -137,7 +136,7 @@ func (s *KVStore) getMany(ctx context.Context, keys []string) ([]Result[[]byte],
 	if !s.ready(ctx) {
 		return nil, s.notReady(ctx, opGetMany, "")
 	}
-	got := s.getAll(ctx, keys)
+	got := driver.GetMany(ctx, s.store, keys)
 	results := make([]Result[[]byte], len(keys))
 	failed := false
 	for i, g := range got {
@@ -191,68 +190,6 @@ func (s *KVStore) batchFailure(op string, errs KeyErrors) error {
 	}
 	return failure(op, s.pathOf(), "", code, errs)
 }
-
-// getAll, setAll and delAll are those of the driver's Batch, or what does the same.
-
-func (s *KVStore) getAll(ctx context.Context, keys []string) []driver.Got {
-	if b, can := s.store.(driver.Batch); can && len(keys) > 0 {
-		got := b.GetMany(ctx, keys)
-		if len(got) != len(keys) {
-			got = make([]driver.Got, len(keys))
-			for i := range got {
-				got[i].Err = errBatch
-			}
-		}
-		return got
-	}
-	got := make([]driver.Got, len(keys))
-	for i, key := range keys {
-		g := &got[i]
-		if g.Err = ctx.Err(); g.Err == nil {
-			g.Value, g.Found, g.Err = s.store.Get(ctx, key)
-		}
-	}
-	return got
-}
-
-func (s *KVStore) setAll(ctx context.Context, keys []string, values [][]byte, ttl time.Duration) []error {
-	if b, can := s.store.(driver.Batch); can && len(keys) > 0 {
-		return whole(b.SetMany(ctx, keys, values, ttl), len(keys))
-	}
-	return each(ctx, keys, func(i int) error { return s.store.Set(ctx, keys[i], values[i], ttl) })
-}
-
-func (s *KVStore) delAll(ctx context.Context, keys []string) []error {
-	if b, can := s.store.(driver.Batch); can && len(keys) > 0 {
-		return whole(b.DelMany(ctx, keys), len(keys))
-	}
-	return each(ctx, keys, func(i int) error { return s.store.Del(ctx, keys[i]) })
-}
-
-// each calls f for each key, until ctx is done.
-func each(ctx context.Context, keys []string, f func(i int) error) []error {
-	errs := make([]error, len(keys))
-	for i := range keys {
-		if errs[i] = ctx.Err(); errs[i] == nil {
-			errs[i] = f(i)
-		}
-	}
-	return errs
-}
-
-// whole is errs, which must be none or n.
-func whole(errs []error, n int) []error {
-	if len(errs) == 0 || len(errs) == n {
-		return errs
-	}
-	errs = make([]error, n)
-	for i := range errs {
-		errs[i] = driver.Unknown(errBatch)
-	}
-	return errs
-}
-
-var errBatch = driver.Reason(errors.New("kv: a batch of another length"), "the backend answered for another number of keys")
 
 // GetMany is [KVStore.GetMany].
 func (s *AtomicKVStore) GetMany(ctx context.Context, keys []string) ([]Result[[]byte], error) {

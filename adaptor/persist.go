@@ -2,7 +2,6 @@ package adaptor
 
 import (
 	"context"
-	"errors"
 
 	"github.com/zelt-go/kv/adaptor/driver"
 )
@@ -14,11 +13,7 @@ func (s *KVStore) Persist(ctx context.Context, key string) (bool, error) {
 	if !s.ready(ctx) {
 		return false, s.notReady(ctx, opPersist, key)
 	}
-	p, can := s.store.(driver.Persister)
-	if !can {
-		return false, s.fail(opPersist, key, errCantPersist)
-	}
-	found, err := p.Persist(ctx, key)
+	found, err := driver.Persist(ctx, s.store, key)
 	if err != nil {
 		return false, s.fail(opPersist, key, err)
 	}
@@ -29,5 +24,3 @@ func (s *KVStore) Persist(ctx context.Context, key string) (bool, error) {
 func (s *AtomicKVStore) Persist(ctx context.Context, key string) (bool, error) {
 	return s.plain().Persist(ctx, key)
 }
-
-var errCantPersist = driver.Reason(errors.ErrUnsupported, "the backend can't take a deadline away")

@@ -20,43 +20,40 @@ import (
 // context's error, before anything happens. A nil context is a programming error: the
 // operation returns ErrStoreOperationFailed and does nothing.
 type KVStore struct {
-	path    []string
+	path    []string // the whole path from the backend
 	store   driver.Store
-	backend driver.Opener
+	backend driver.Opener // opens the children
+	at      []string      // the path in backend, which may be shorter if backend is a wrapper
 }
 
 func openStore(backend driver.Opener, parent []string, name string) (*KVStore, error) {
 	if backend == nil {
 		return nil, failure(opNamespace, parent, "", CodeStoreOperationFailed, errNoBackend)
 	}
-	path, store, err := open(backend.Open, parent, name)
+	at, store, err := open(backend, backend.Open, parent, name)
 	if err != nil {
 		return nil, err
 	}
-	return &KVStore{path, store, backend}, nil
+	_, path := driver.Innermost(backend, at)
+	return &KVStore{path, store, backend, at}, nil
 }
 
-// open opens the child of parent through a backend's Open or OpenAtomic.
-func open[S driver.Store](openPath func([]string) (S, error), parent []string, name string) (path []string, store S, err error) {
-	if path, err = childPath(parent, name); err != nil {
-		return nil, store, err
+// open opens the child of parent, a path in backend, through the backend's Open or OpenAtomic.
+func open[S driver.Store](backend any, openPath func([]string) (S, error), parent []string, name string) (at []string, store S, err error) {
+	if name == "" {
+		_, whole := driver.Innermost(backend, parent)
+		return nil, store, failure(opNamespace, whole, "", CodeEmptyNamespace, errEmptyName)
 	}
-	store, err = openPath(path)
+	at = append(slices.Clip(parent), strings.Clone(name)) // name may share memory with a request buffer
+	store, err = openPath(at)
 	if err == nil && any(store) == nil {
 		err = errNoBackend
 	}
 	if err != nil {
-		return nil, store, driverFailure(opNamespace, parent, "", err)
+		_, whole := driver.Innermost(backend, parent)
+		return nil, store, driverFailure(opNamespace, whole, "", err)
 	}
-	return path, store, nil
-}
-
-// childPath appends a copy of name, which may share memory with a request buffer.
-func childPath(parent []string, name string) ([]string, error) {
-	if name == "" {
-		return nil, failure(opNamespace, parent, "", CodeEmptyNamespace, errEmptyName)
-	}
-	return append(slices.Clip(parent), strings.Clone(name)), nil
+	return at, store, nil
 }
 
 // errEmptyName is the cause of EMPTY_NAMESPACE.
@@ -67,7 +64,7 @@ func (s *KVStore) Namespace(name string) (*KVStore, error) {
 	if s == nil || s.store == nil {
 		return nil, s.fail(opNamespace, "", errNoStore)
 	}
-	return openStore(s.backend, s.path, name)
+	return openStore(s.backend, s.at, name)
 }
 
 // GetRaw returns the JSON text at key as it is stored. found is false, and err nil,

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"time"
 
 	"github.com/zelt-go/kv/adaptor/driver"
 )
@@ -16,11 +15,7 @@ func (s *AtomicKVStore) GetDel(ctx context.Context, key string) (value []byte, f
 	if !s.ready(ctx) {
 		return nil, false, s.notReady(ctx, opGetDel, key)
 	}
-	if t, can := s.atomic.(driver.Taker); can {
-		value, found, err = t.GetDel(ctx, key)
-	} else {
-		value, found, err = getDel(ctx, s.atomic, key)
-	}
+	value, found, err = driver.GetDel(ctx, s.atomic, key)
 	if err != nil {
 		return nil, false, s.plain().fail(opGetDel, key, err)
 	}
@@ -47,11 +42,7 @@ func (s *AtomicKVStore) Swap(ctx context.Context, key string, value any, opts ..
 	if err != nil {
 		return nil, false, err
 	}
-	if t, can := s.atomic.(driver.Taker); can {
-		old, found, err = t.Swap(ctx, key, text, ttl)
-	} else {
-		old, found, err = swap(ctx, s.atomic, key, text, ttl)
-	}
+	old, found, err = driver.Swap(ctx, s.atomic, key, text, ttl)
 	if err != nil {
 		return nil, false, p.fail(opSwap, key, err)
 	}
@@ -80,47 +71,6 @@ func GetDel[T any](ctx context.Context, s *AtomicKVStore, key string) (value T, 
 func Swap[T any](ctx context.Context, s *AtomicKVStore, key string, value any, opts ...Option) (old T, found bool, err error) {
 	text, found, err := s.Swap(ctx, key, value, opts...)
 	return decode[T](s.plain(), opDecode, key, text, found, err)
-}
-
-// getDel is driver.Taker's GetDel of a store without.
-func getDel(ctx context.Context, s driver.AtomicStore, key string) (value []byte, found bool, err error) {
-	for range mostTries {
-		value, found, err = s.Get(ctx, key)
-		if err != nil || !found {
-			return nil, false, err
-		}
-		deleted, err := s.CompareAndDelete(ctx, key, bytes.Clone(value))
-		if err != nil || deleted {
-			return value, deleted, err
-		}
-		if err := ctx.Err(); err != nil {
-			return nil, false, err
-		}
-	}
-	return nil, false, errInBetween
-}
-
-// swap is driver.Taker's Swap of a store without.
-func swap(ctx context.Context, s driver.AtomicStore, key string, value []byte, ttl time.Duration) (old []byte, found bool, err error) {
-	for range mostTries {
-		old, found, err = s.Get(ctx, key)
-		if err != nil {
-			return nil, false, err
-		}
-		var done bool
-		if found {
-			done, err = s.CompareAndSwap(ctx, key, bytes.Clone(old), bytes.Clone(value), ttl)
-		} else {
-			done, err = s.SetNX(ctx, key, bytes.Clone(value), max(ttl, driver.NoTTL)) // a new entry has no deadline to keep
-		}
-		if err != nil || done {
-			return old, found, err
-		}
-		if err := ctx.Err(); err != nil {
-			return nil, false, err
-		}
-	}
-	return nil, false, errInBetween
 }
 
 // mostTries is how often an operation of several steps begins anew because others were in between. Many

@@ -117,7 +117,7 @@ func TestABackendThatContradictsItself(t *testing.T) {
 	require.NoError(t, err)
 	h := adaptor.Of[int](s)
 	_, _, err = s.Swap(ctx, "k", 1)
-	assert.ErrorContains(t, err, "the backend contradicts itself")
+	assert.ErrorContains(t, err, "Get and SetNX of the backend disagree")
 	_, err = h.SetNX(ctx, "k", 1)
 	assert.ErrorContains(t, err, "the backend contradicts itself")
 	value, found, err := h.GetOrLoad(ctx, "k", func(context.Context) (adaptor.Loaded[int], error) {
@@ -150,5 +150,5 @@ func TestPersistWithoutPersister(t *testing.T) {
 	require.NoError(t, err)
 	_, err = s.Persist(ctx, "k")
 	assert.ErrorIs(t, err, errors.ErrUnsupported)
-	assert.EqualError(t, err, `kv: Persist in namespace "ns": STORE_OPERATION_FAILED: the backend can't take a deadline away`)
+	assert.EqualError(t, err, `kv: Persist in namespace "ns": STORE_OPERATION_FAILED: the backend can't remove a deadline`)
 }

@@ -200,6 +200,6 @@ func init() {
 		if s == nil {
 			return place.Place{}
 		}
-		return place.Place{Backend: s.opener, Path: s.path}
+		return place.Place{Backend: s.origin, Path: s.path}
 	}
 }

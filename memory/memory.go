@@ -74,6 +74,9 @@ func (m *MemoryKV) Namespace(name string) (*adaptor.AtomicKVStore, error) {
 	return m.adaptor.Namespace(name)
 }
 
+// Driver returns the backend below m, for [adaptor.Driver] and wrappers.
+func (m *MemoryKV) Driver() driver.AtomicOpener { return opener{m} }
+
 // opener implements [driver.AtomicOpener], so that MemoryKV itself needs no exported method
 // OpenAtomic.
 type opener struct{ m *MemoryKV }

@@ -103,6 +103,9 @@ func (r *RedisKV) Namespace(name string) (*adaptor.AtomicKVStore, error) {
 	return r.adaptor.Namespace(name)
 }
 
+// Driver returns the backend below r, for [adaptor.Driver] and wrappers.
+func (r *RedisKV) Driver() driver.AtomicOpener { return opener{r} }
+
 // opener opens the stores of a RedisKV. It keeps the method OpenAtomic out of the API of RedisKV.
 type opener struct{ kv *RedisKV }
 

@@ -1,0 +1,116 @@
+package adaptor
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/zelt-go/kv/adaptor/driver"
+)
+
+// Driver returns the backend behind an adaptor or a store, for code that works below this package: a wrapper,
+// a cache in front of another backend, a copy of raw values. The paths of the returned opener begin at a: for
+// a store, at its namespace. Every optional interface of the backend works through it.
+//
+// An adaptor type of its own, such as *memory.MemoryKV, may have the method Driver() driver.AtomicOpener.
+// Without it, the returned opener opens stores by a's Namespace. Driver(nil) returns nil.
+func Driver(a AtomicKVAdaptor) driver.AtomicOpener {
+	switch a := a.(type) {
+	case nil:
+		return nil
+	case atomicRoot:
+		return a.backend
+	case *AtomicKVStore:
+		return &storeOpener{a}
+	case interface{ Driver() driver.AtomicOpener }:
+		return a.Driver()
+	}
+	return adaptorOpener{a}
+}
+
+// Intercept returns an adaptor of the same stores as a, with every operation passed through i; see
+// [driver.Interceptor]. It is for tracing, metrics and faults. Errors and Calls contain the whole path from
+// the backend, also if a is a store. Loads of [Typed.GetOrLoad] are shared with other adaptors of the same
+// backend.
+//
+// If a or i is nil, every Namespace fails with ErrStoreOperationFailed.
+func Intercept(a AtomicKVAdaptor, i driver.Interceptor) AtomicKVAdaptor {
+	return NewAtomic(driver.Intercept(Driver(a), i))
+}
+
+// Ping returns nil if the backend of a can answer now. It is for readiness checks. It stores nothing. Ping
+// returns ErrStoreOperationFailed if the backend does not answer before ctx ends, or if a is nil.
+//
+// Ping uses [driver.Pinger] if the backend has it, and otherwise looks for one key in the namespace "ping".
+func Ping[S Reader](ctx context.Context, a interface{ Namespace(string) (S, error) }) error {
+	if a == nil {
+		return failure(opPing, nil, "", CodeStoreOperationFailed, errNoBackend)
+	}
+	opened, err := a.Namespace("ping")
+	if err != nil {
+		return err
+	}
+	var s *KVStore
+	if any(opened) != nil {
+		s = opened.plain()
+	}
+	if !s.ready(ctx) {
+		return s.notReady(ctx, opPing, "")
+	}
+	if err := driver.Ping(ctx, s.store); err != nil {
+		return s.fail(opPing, "", err)
+	}
+	return nil
+}
+
+// storeOpener opens the namespaces below a store.
+type storeOpener struct{ store *AtomicKVStore }
+
+// OpenAtomic implements [driver.AtomicOpener].
+func (o *storeOpener) OpenAtomic(path []string) (driver.AtomicStore, error) {
+	opener, at := o.Inner(path)
+	if opener == nil {
+		return nil, errNoStore
+	}
+	return opener.OpenAtomic(at)
+}
+
+// Inner implements [driver.Wrapper].
+func (o *storeOpener) Inner(path []string) (driver.AtomicOpener, []string) {
+	if o.store == nil || o.store.atomic == nil {
+		return nil, nil
+	}
+	return o.store.opener, slices.Concat(o.store.at, path)
+}
+
+// adaptorOpener opens the namespaces of an adaptor of which only Namespace is known.
+type adaptorOpener struct{ adaptor AtomicKVAdaptor }
+
+// OpenAtomic implements [driver.AtomicOpener].
+func (o adaptorOpener) OpenAtomic(path []string) (driver.AtomicStore, error) {
+	s, err := o.adaptor.Namespace(path[0])
+	var e *Error
+	switch {
+	case errors.As(err, &e) && e != nil && e.Err != nil:
+		return nil, e.Err
+	case err != nil:
+		return nil, err
+	case s == nil || s.atomic == nil:
+		return nil, errNoStore
+	case len(path) == 1:
+		return s.atomic, nil
+	}
+	return s.opener.OpenAtomic(slices.Concat(s.at, path[1:]))
+}
+
+// Inner implements [driver.Wrapper].
+func (o adaptorOpener) Inner(path []string) (driver.AtomicOpener, []string) {
+	if len(path) == 0 {
+		return nil, nil
+	}
+	s, err := o.adaptor.Namespace(path[0])
+	if err != nil || s == nil || s.atomic == nil {
+		return nil, nil
+	}
+	return s.opener, slices.Concat(s.at, path[1:])
+}
