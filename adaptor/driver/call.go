@@ -148,13 +148,7 @@ func (c *Call) Next(ctx context.Context) error {
 		return err
 	}
 	c.state = callRunning
-	c.err = c.run(ctx)
-	c.state = callDone
-	return c.err
-}
-
-// run runs the operation on the inner store.
-func (c *Call) run(ctx context.Context) (err error) {
+	var err error
 	s := c.store.inner
 	switch c.op {
 	case opGet:
@@ -212,6 +206,7 @@ func (c *Call) run(ctx context.Context) (err error) {
 	case opPing:
 		err = Ping(ctx, s)
 	}
+	c.state, c.err = callDone, err
 	return err
 }
 
@@ -256,8 +251,10 @@ func (c *Call) list(ctx context.Context) error {
 	return err
 }
 
-// failure returns the error of an operation after its interceptor has returned err. It returns nil if the
-// operation succeeded.
+// failed reports whether the operation fails if its interceptor returns err.
+func (c *Call) failed(err error) bool { return err != nil || c.state != callDone || c.err != nil }
+
+// failure returns the error of an operation that fails after its interceptor has returned err.
 func (c *Call) failure(err error) error {
 	switch {
 	case c.state == callReady && err == nil:
@@ -283,12 +280,6 @@ func (c *Call) unknown(err error) error {
 		return err
 	}
 	return Unknown(err)
-}
-
-// keepsResults reports whether each key of a batch keeps its own result after the interceptor has returned
-// err.
-func (c *Call) keepsResults(err error) bool {
-	return c.state == callDone && (err == nil || c.err != nil && errors.Is(err, c.err))
 }
 
 // Namespace returns the whole path as it is written in a physical key, for example "sessions/admin".

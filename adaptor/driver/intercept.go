@@ -92,75 +92,96 @@ func (s *interceptedStore) begin(o op, key string) *Call {
 	return c
 }
 
-// run runs the interceptor. It reports whether the operation succeeded.
-func (s *interceptedStore) run(ctx context.Context, c *Call) (err error) {
-	if err = s.intercept(ctx, c); err != nil || c.state != callDone || c.err != nil {
-		return c.failure(err)
-	}
-	return nil
+// release makes c invalid and puts it into the pool.
+func (c *Call) release() {
+	c.state = callEnded
+	calls.Put(c)
 }
 
-// end makes c invalid and puts it into the pool. A Call whose Next has not returned may still be in use in
-// another goroutine, so it is dropped.
-func (c *Call) end() {
+// releaseValues releases c without the values, which the backend or the caller owns.
+func (c *Call) releaseValues() {
+	c.old, c.value = nil, nil
+	c.release()
+}
+
+// fail returns the error of an operation that fails after its interceptor has returned err, and makes c
+// invalid.
+func (c *Call) fail(err error) error {
+	err = c.failure(err)
+	c.invalidate()
+	return err
+}
+
+// invalidate makes c invalid. A Call whose Next was not called, or has not returned, may still be in use in
+// another goroutine, so it does not return to the pool.
+func (c *Call) invalidate() {
 	switch c.state {
-	case callDone, callSkipped:
-		c.state = callEnded
-		calls.Put(c)
 	case callReady:
 		c.state = callEnded
+	case callSkipped, callDone:
+		c.yield, c.keys, c.values, c.got, c.errs = nil, nil, nil, nil, nil
+		c.releaseValues()
 	}
 }
 
 // Get implements [Store].
 func (s *interceptedStore) Get(ctx context.Context, key string) (value []byte, found bool, err error) {
-	c := s.begin(opGet, key)
-	if err = s.run(ctx, c); err == nil {
-		value, found = c.value, c.done
+	return s.readValue(ctx, s.begin(opGet, key))
+}
+
+// readValue runs an operation that returns a value.
+func (s *interceptedStore) readValue(ctx context.Context, c *Call) (value []byte, found bool, err error) {
+	if err = s.intercept(ctx, c); c.failed(err) {
+		return nil, false, c.fail(err)
 	}
-	c.endValues()
-	return value, found, err
+	value, found = c.value, c.done
+	c.releaseValues()
+	return value, found, nil
 }
 
 // Has implements [Store].
-func (s *interceptedStore) Has(ctx context.Context, key string) (found bool, err error) {
+func (s *interceptedStore) Has(ctx context.Context, key string) (bool, error) {
 	c := s.begin(opHas, key)
-	return s.report(ctx, c)
-}
-
-// report runs an operation that returns a bool.
-func (s *interceptedStore) report(ctx context.Context, c *Call) (done bool, err error) {
-	if err = s.run(ctx, c); err == nil {
-		done = c.done
+	if err := s.intercept(ctx, c); c.failed(err) {
+		return false, c.fail(err)
 	}
-	c.end()
-	return done, err
+	found := c.done
+	c.release()
+	return found, nil
 }
 
 // TTL implements [Store].
 func (s *interceptedStore) TTL(ctx context.Context, key string) (left time.Duration, found bool, err error) {
 	c := s.begin(opTTL, key)
-	if err = s.run(ctx, c); err == nil {
-		left, found = c.left, c.done
+	if err = s.intercept(ctx, c); c.failed(err) {
+		return 0, false, c.fail(err)
 	}
-	c.end()
-	return left, found, err
+	left, found = c.left, c.done
+	c.release()
+	return left, found, nil
 }
 
 // Set implements [Store].
 func (s *interceptedStore) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
 	c := s.begin(opSet, key)
 	c.BytesIn, c.value, c.ttl = len(value), value, ttl
-	err := s.run(ctx, c)
-	c.endValues()
+	_, err := s.report(ctx, c)
 	return err
+}
+
+// report runs an operation that returns a bool or nothing.
+func (s *interceptedStore) report(ctx context.Context, c *Call) (done bool, err error) {
+	if err = s.intercept(ctx, c); c.failed(err) {
+		return false, c.fail(err)
+	}
+	done = c.done
+	c.releaseValues()
+	return done, nil
 }
 
 // Del implements [Store].
 func (s *interceptedStore) Del(ctx context.Context, key string) error {
-	c := s.begin(opDel, key)
-	err := s.run(ctx, c)
-	c.end()
+	_, err := s.report(ctx, s.begin(opDel, key))
 	return err
 }
 
@@ -178,108 +199,109 @@ func (s *interceptedStore) Persist(ctx context.Context, key string) (bool, error
 
 // Incr implements [AtomicStore].
 func (s *interceptedStore) Incr(ctx context.Context, key string, by int64, ttl time.Duration) (sum int64, left time.Duration, err error) {
-	c := s.begin(opIncr, key)
-	c.by, c.ttl = by, ttl
-	if err = s.run(ctx, c); err == nil {
-		sum, left = c.sum, c.left
-	}
-	c.end()
-	return sum, left, err
+	return s.add(ctx, s.begin(opIncr, key), by, ttl)
 }
 
 // Count implements [Counter].
 func (s *interceptedStore) Count(ctx context.Context, key string, by int64, ttl time.Duration) (sum int64, err error) {
-	c := s.begin(opCount, key)
-	c.by, c.ttl = by, ttl
-	if err = s.run(ctx, c); err == nil {
-		sum = c.sum
-	}
-	c.end()
+	sum, _, err = s.add(ctx, s.begin(opCount, key), by, ttl)
 	return sum, err
+}
+
+// add runs Incr or Count.
+func (s *interceptedStore) add(ctx context.Context, c *Call, by int64, ttl time.Duration) (sum int64, left time.Duration, err error) {
+	c.by, c.ttl = by, ttl
+	if err = s.intercept(ctx, c); c.failed(err) {
+		return 0, 0, c.fail(err)
+	}
+	sum, left = c.sum, c.left
+	c.release()
+	return sum, left, nil
 }
 
 // SetNX implements [AtomicStore].
 func (s *interceptedStore) SetNX(ctx context.Context, key string, value []byte, ttl time.Duration) (bool, error) {
 	c := s.begin(opSetNX, key)
 	c.BytesIn, c.value, c.ttl = len(value), value, ttl
-	return s.reportValues(ctx, c)
-}
-
-// reportValues runs an operation that takes values and returns a bool.
-func (s *interceptedStore) reportValues(ctx context.Context, c *Call) (done bool, err error) {
-	if err = s.run(ctx, c); err == nil {
-		done = c.done
-	}
-	c.endValues()
-	return done, err
-}
-
-// endValues drops the values, which the backend or the caller owns, and ends c.
-func (c *Call) endValues() {
-	if c.state != callRunning {
-		c.old, c.value = nil, nil
-	}
-	c.end()
+	return s.report(ctx, c)
 }
 
 // CompareAndSwap implements [AtomicStore].
 func (s *interceptedStore) CompareAndSwap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
 	c := s.begin(opCompareAndSwap, key)
 	c.BytesIn, c.old, c.value, c.ttl = len(new), old, new, ttl
-	return s.reportValues(ctx, c)
+	return s.report(ctx, c)
 }
 
 // CompareAndDelete implements [AtomicStore].
 func (s *interceptedStore) CompareAndDelete(ctx context.Context, key string, old []byte) (bool, error) {
 	c := s.begin(opCompareAndDelete, key)
 	c.old = old
-	return s.reportValues(ctx, c)
+	return s.report(ctx, c)
 }
 
 // GetDel implements [Taker].
 func (s *interceptedStore) GetDel(ctx context.Context, key string) (value []byte, found bool, err error) {
-	c := s.begin(opGetDel, key)
-	if err = s.run(ctx, c); err == nil {
-		value, found = c.value, c.done
-	}
-	c.endValues()
-	return value, found, err
+	return s.readValue(ctx, s.begin(opGetDel, key))
 }
 
 // Swap implements [Taker].
 func (s *interceptedStore) Swap(ctx context.Context, key string, value []byte, ttl time.Duration) (old []byte, found bool, err error) {
 	c := s.begin(opSwap, key)
 	c.BytesIn, c.value, c.ttl = len(value), value, ttl
-	if err = s.run(ctx, c); err == nil {
-		old, found = c.value, c.done
+	return s.readValue(ctx, c)
+}
+
+// Keys implements [Scanner].
+func (s *interceptedStore) Keys(ctx context.Context, below bool, yield func(path []string, key string) bool) error {
+	o := opKeys
+	if below {
+		o = opTree
 	}
-	c.endValues()
-	return old, found, err
+	c := s.begin(o, "")
+	c.yield = yield
+	if err := s.intercept(ctx, c); c.failed(err) {
+		return c.fail(err)
+	}
+	c.yield = nil
+	c.release()
+	return nil
+}
+
+// Clear implements [Clearer].
+func (s *interceptedStore) Clear(ctx context.Context, below bool) error {
+	o := opClear
+	if below {
+		o = opClearTree
+	}
+	_, err := s.report(ctx, s.begin(o, ""))
+	return err
+}
+
+// Ping implements [Pinger].
+func (s *interceptedStore) Ping(ctx context.Context) error {
+	_, err := s.report(ctx, s.begin(opPing, ""))
+	return err
 }
 
 // GetMany implements [Batch].
 func (s *interceptedStore) GetMany(ctx context.Context, keys []string) []Got {
 	c := s.beginMany(opGetMany, keys)
 	err := s.intercept(ctx, c)
+	ran, own, failure := c.batchOutcome(err)
 	var got []Got
-	switch {
-	case c.keepsResults(err):
+	if ran {
 		got = c.got
-		for i := range got {
-			got[i].Err = final(got[i].Err)
-		}
-	case c.state == callDone:
-		got, err = c.got, c.failure(err)
-		for i := range got {
-			if got[i].Err == nil {
-				got[i] = Got{Err: err}
-			}
-			got[i].Err = final(got[i].Err)
-		}
-	default:
-		got = slices.Repeat([]Got{{Err: c.failure(err)}}, len(keys))
+	} else {
+		got = slices.Repeat([]Got{{Err: failure}}, len(keys))
 	}
-	c.endMany()
+	c.invalidate()
+	for i := range got {
+		if !own && got[i].Err == nil {
+			got[i] = Got{Err: failure}
+		}
+		got[i].Err = final(got[i].Err)
+	}
 	return got
 }
 
@@ -308,66 +330,35 @@ func (s *interceptedStore) beginMany(o op, keys []string) *Call {
 func (s *interceptedStore) writeMany(ctx context.Context, c *Call) []error {
 	n := len(c.keys)
 	err := s.intercept(ctx, c)
+	ran, own, failure := c.batchOutcome(err)
 	var errs []error
-	switch {
-	case c.keepsResults(err):
+	if ran {
 		errs = c.errs
-	case c.state == callDone:
-		if errs = c.errs; errs == nil {
-			errs = make([]error, n)
-		}
-		for i, own := range errs {
-			if own == nil {
-				errs[i] = c.unknown(err)
-			}
-		}
-	default:
-		errs = slices.Repeat([]error{c.failure(err)}, n)
 	}
+	if errs == nil && !own {
+		errs = make([]error, n)
+	}
+	c.invalidate()
 	for i := range errs {
+		if !own && errs[i] == nil {
+			errs[i] = failure
+		}
 		errs[i] = final(errs[i])
 	}
-	c.endMany()
 	return errs
 }
 
-func (c *Call) endMany() {
-	if c.state != callRunning {
-		c.keys, c.values, c.got, c.errs = nil, nil, nil, nil
+// batchOutcome decides about a batch whose interceptor has returned err. ran reports whether Next has run the
+// batch. own reports whether each key keeps its own result; otherwise each key without an error fails with
+// failure.
+func (c *Call) batchOutcome(err error) (ran, own bool, failure error) {
+	ran = c.state == callDone
+	if ran && (err == nil || c.err != nil && errors.Is(err, c.err)) {
+		return true, true, nil
 	}
-	c.end()
-}
-
-// Keys implements [Scanner].
-func (s *interceptedStore) Keys(ctx context.Context, below bool, yield func(path []string, key string) bool) error {
-	c := s.begin(opKeys, "")
-	if below {
-		c.op, c.Method = opTree, methods[opTree]
+	failure = c.failure(err)
+	if ran {
+		failure = c.unknown(failure) // the keys without an error were written
 	}
-	c.yield = yield
-	err := s.run(ctx, c)
-	if c.state != callRunning {
-		c.yield = nil
-	}
-	c.end()
-	return err
-}
-
-// Clear implements [Clearer].
-func (s *interceptedStore) Clear(ctx context.Context, below bool) error {
-	c := s.begin(opClear, "")
-	if below {
-		c.op, c.Method = opClearTree, methods[opClearTree]
-	}
-	err := s.run(ctx, c)
-	c.end()
-	return err
-}
-
-// Ping implements [Pinger].
-func (s *interceptedStore) Ping(ctx context.Context) error {
-	c := s.begin(opPing, "")
-	err := s.run(ctx, c)
-	c.end()
-	return err
+	return ran, false, failure
 }
