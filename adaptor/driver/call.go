@@ -149,14 +149,23 @@ func (c *Call) Next(ctx context.Context) error {
 	}
 	c.state = callRunning
 	var err error
-	s := c.store.inner
-	switch c.op {
+	switch s := c.store.inner; c.op {
 	case opGet:
 		c.value, c.done, err = s.Get(ctx, c.key)
 		c.read()
 	case opHas:
 		c.done, err = s.Has(ctx, c.key)
 		c.Found = c.done
+	default:
+		err = c.run(ctx, s)
+	}
+	c.state, c.err = callDone, err
+	return err
+}
+
+// run runs an operation that is not one of the most frequent ones.
+func (c *Call) run(ctx context.Context, s AtomicStore) (err error) {
+	switch c.op {
 	case opTTL:
 		c.left, c.done, err = s.TTL(ctx, c.key)
 		c.Found = c.done
@@ -206,7 +215,6 @@ func (c *Call) Next(ctx context.Context) error {
 	case opPing:
 		err = Ping(ctx, s)
 	}
-	c.state, c.err = callDone, err
 	return err
 }
 
