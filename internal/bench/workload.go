@@ -48,6 +48,7 @@ var workloads = map[string]workload{
 	"fill":          {procs: 2, run: fill},
 	"expiry":        {procs: 2, run: expiry},
 	"churn":         {procs: 2, once: true, run: churn},
+	"intercept":     {procs: 1, run: intercept},
 	"allocs":        {procs: 1, once: true, run: allocations},
 	"peers-1":       {procs: 1, run: overview},
 	"peers-2":       {procs: 2, run: overview},
