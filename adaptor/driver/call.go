@@ -63,7 +63,8 @@ type Call struct {
 	state callState
 	op    op
 	store *interceptedStore
-	path  []string // the array of Path
+	first [1]string // the array of a Path of one name
+	path  []string  // the array of a longer Path
 	key   string
 	err   error // of Next
 

@@ -79,14 +79,13 @@ var calls = sync.Pool{New: func() any {
 // begin returns a Call with all public fields set. An operation sets the private fields that it uses.
 func (s *interceptedStore) begin(o op, key string) *Call {
 	c := calls.Get().(*Call)
-	if cap(c.path) < len(s.whole) {
-		c.path = make([]string, len(s.whole))
+	if len(s.whole) == 1 {
+		c.first[0], c.Path = s.whole[0], c.first[:]
+	} else {
+		c.path = append(c.path[:0], s.whole...)
+		c.Path = c.path
 	}
-	c.path = c.path[:len(s.whole)]
-	for i, name := range s.whole {
-		c.path[i] = name
-	}
-	c.Method, c.Path, c.Key, c.Keys = methods[o], c.path, key, nil
+	c.Method, c.Key, c.Keys = methods[o], key, nil
 	c.Found, c.Applied, c.Count, c.BytesIn, c.BytesOut = false, false, 0, 0, 0
 	c.op, c.store, c.key, c.state, c.err = o, s, key, callReady, nil
 	return c
