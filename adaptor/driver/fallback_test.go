@@ -1,0 +1,255 @@
+package driver_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/zelt-go/kv/adaptor/driver"
+)
+
+// unsupported implements every optional interface, and returns err from each of their methods.
+type unsupported struct {
+	driver.AtomicStore
+	err   error
+	calls *[]string
+}
+
+func (u unsupported) called(name string) error { *u.calls = append(*u.calls, name); return u.err }
+
+func (u unsupported) Count(context.Context, string, int64, time.Duration) (int64, error) {
+	return 0, u.called("Count")
+}
+
+func (u unsupported) GetDel(context.Context, string) ([]byte, bool, error) {
+	return nil, false, u.called("GetDel")
+}
+
+func (u unsupported) Swap(context.Context, string, []byte, time.Duration) ([]byte, bool, error) {
+	return nil, false, u.called("Swap")
+}
+
+func (u unsupported) Persist(context.Context, string) (bool, error) {
+	return false, u.called("Persist")
+}
+
+func (u unsupported) GetMany(_ context.Context, keys []string) []driver.Got {
+	return slices.Repeat([]driver.Got{{Err: u.called("GetMany")}}, len(keys))
+}
+
+func (u unsupported) SetMany(_ context.Context, keys []string, _ [][]byte, _ time.Duration) []error {
+	return slices.Repeat([]error{u.called("SetMany")}, len(keys))
+}
+
+func (u unsupported) DelMany(_ context.Context, keys []string) []error {
+	return slices.Repeat([]error{u.called("DelMany")}, len(keys))
+}
+
+func (u unsupported) Keys(context.Context, bool, func([]string, string) bool) error {
+	return u.called("Keys")
+}
+func (u unsupported) Clear(context.Context, bool) error { return u.called("Clear") }
+func (u unsupported) Ping(context.Context) error        { return u.called("Ping") }
+
+// optional calls every helper function, and returns the errors by the name of the optional method.
+func optional(o driver.AtomicOpener, s driver.AtomicStore) map[string]error {
+	errs := map[string]error{
+		"Count":   func() error { _, err := driver.Count(ctx, s, "n", 1, 0); return err }(),
+		"Swap":    third(driver.Swap(ctx, s, "k", []byte("1"), 0)),
+		"GetDel":  third(driver.GetDel(ctx, s, "k")),
+		"Persist": second(driver.Persist(ctx, s, "k")),
+		"GetMany": driver.GetMany(ctx, s, []string{"k"})[0].Err,
+		"Keys":    driver.Keys(ctx, s, false, func([]string, string) bool { return true }),
+		"Clear":   driver.Clear(ctx, driver.Plain(o), []string{"ns"}, s, false),
+		"Ping":    driver.Ping(ctx, s),
+	}
+	errs["SetMany"] = errors.Join(driver.SetMany(ctx, s, []string{"k"}, [][]byte{[]byte("1")}, 0)...)
+	errs["DelMany"] = errors.Join(driver.DelMany(ctx, s, []string{"k"})...)
+	return errs
+}
+
+// noFallback are the methods without a fallback: they need a list of keys, or have no form without a race.
+var noFallback = []string{"Persist", "Keys", "Clear"}
+
+func TestUnsupportedMeansNotAvailable(t *testing.T) {
+	o := backends["bare"](t)
+	bare := open(t, o, "ns")
+	for _, cause := range []error{errors.ErrUnsupported, fmt.Errorf("no GETEX: %w", errors.ErrUnsupported)} {
+		var calls []string
+		for name, err := range optional(o, unsupported{bare, cause, &calls}) {
+			if slices.Contains(noFallback, name) {
+				assert.ErrorIs(t, err, errors.ErrUnsupported, name)
+				assert.NotEmpty(t, driver.ReasonOf(err), name)
+			} else {
+				assert.NoError(t, err, name)
+			}
+			assert.Contains(t, calls, name)
+		}
+	}
+}
+
+// Without the interface, a helper does the same.
+func TestFallbacks(t *testing.T) {
+	o := backends["bare"](t)
+	for name, err := range optional(o, open(t, o, "ns")) {
+		assert.Equal(t, slices.Contains(noFallback, name), errors.Is(err, errors.ErrUnsupported), name)
+		assert.Equal(t, slices.Contains(noFallback, name), err != nil, name)
+	}
+}
+
+// A write that may have happened is not repeated, and every other error is returned.
+func TestOtherErrorsHaveNoFallback(t *testing.T) {
+	o := backends["bare"](t)
+	bare := open(t, o, "ns")
+	for _, cause := range []error{driver.Unknown(errors.ErrUnsupported), errMine} {
+		for name, err := range optional(o, unsupported{bare, cause, new([]string)}) {
+			assert.ErrorIs(t, err, cause, name)
+		}
+	}
+}
+
+// An interceptor may refuse with errors.ErrUnsupported: the operation fails, and no fallback runs.
+func TestARefusalHasNoFallback(t *testing.T) {
+	for _, opener := range backends {
+		inner := opener(t)
+		var seen []string
+		o := driver.Intercept(inner, func(_ context.Context, c *driver.Call) error {
+			seen = append(seen, c.Method)
+			return errors.ErrUnsupported
+		})
+		for _, o := range []driver.AtomicOpener{o, driver.Intercept(o, next)} {
+			seen = nil
+			for name, err := range optional(o, open(t, o, "ns")) {
+				assert.ErrorIs(t, err, errors.ErrUnsupported, name)
+			}
+			assert.ElementsMatch(t, []string{"Incr", "Swap", "GetDel", "Persist", "GetMany", "SetMany", "DelMany", "Keys", "Clear", "Ping"}, seen)
+		}
+	}
+}
+
+// TestOptionalTable compares the table in the package documentation with the backends of this module.
+func TestOptionalTable(t *testing.T) {
+	s := open(t, backends["memory"](t), "ns")
+	for name, is := range map[string]func() bool{
+		"Batch":     func() bool { _, ok := s.(driver.Batch); return ok },
+		"Clearer":   func() bool { _, ok := s.(driver.Clearer); return ok },
+		"Persister": func() bool { _, ok := s.(driver.Persister); return ok },
+		"Pinger":    func() bool { _, ok := s.(driver.Pinger); return ok },
+		"Scanner":   func() bool { _, ok := s.(driver.Scanner); return ok },
+		"Taker":     func() bool { _, ok := s.(driver.Taker); return ok },
+	} {
+		assert.True(t, is(), name)
+	}
+	_, counts := s.(driver.Counter)
+	assert.False(t, counts)
+}
+
+// listing is the bare backend with a list of keys.
+type listing struct {
+	driver.AtomicStore
+	keys [][2]string // path and key
+	err  error
+}
+
+func (l listing) Keys(_ context.Context, below bool, yield func([]string, string) bool) error {
+	for _, k := range l.keys {
+		var path []string
+		if k[0] != "" {
+			path = []string{k[0]}
+		}
+		if (below || path == nil) && !yield(path, k[1]) {
+			return errors.New("after the end") // the helper ignores it
+		}
+	}
+	return l.err
+}
+
+func TestClearByKeys(t *testing.T) {
+	for _, below := range []bool{false, true} {
+		o := backends["bare"](t)
+		users, admin := open(t, o, "users"), open(t, o, "users", "admin")
+		l := listing{AtomicStore: users}
+		for i := range 1200 {
+			key := fmt.Sprint(i)
+			require.NoError(t, users.Set(ctx, key, []byte("1"), 0))
+			require.NoError(t, admin.Set(ctx, key, []byte("1"), 0))
+			l.keys = append(l.keys, [2]string{"", key}, [2]string{"admin", key})
+		}
+		require.NoError(t, driver.Clear(ctx, driver.Plain(o), []string{"users"}, l, below))
+		for i := range 1200 {
+			found, err := users.Has(ctx, fmt.Sprint(i))
+			require.NoError(t, err)
+			assert.False(t, found)
+			found, err = admin.Has(ctx, fmt.Sprint(i))
+			require.NoError(t, err)
+			assert.Equal(t, !below, found)
+		}
+	}
+	o := backends["bare"](t)
+	l := listing{open(t, o, "users"), [][2]string{{"", "a"}, {"gone", "b"}}, errMine}
+	err := driver.Clear(ctx, driver.Plain(o), []string{"users"}, l, false)
+	assert.ErrorIs(t, err, errMine)
+	assert.True(t, driver.IsUnknown(err), "a key is deleted")
+	err = driver.Clear(ctx, driver.Plain(nothing{}), []string{"users"}, l, true)
+	assert.ErrorContains(t, err, "opened no store")
+}
+
+func TestInnermost(t *testing.T) {
+	o := backends["memory"](t)
+	twice := driver.Intercept(driver.Intercept(below{o, []string{"tenant"}}, next), next)
+	origin, path := driver.Innermost(twice, []string{"users"})
+	assert.Equal(t, any(o), origin)
+	assert.Equal(t, []string{"tenant", "users"}, path)
+	origin, path = driver.Innermost(driver.Plain(twice), nil)
+	assert.Equal(t, any(o), origin)
+	assert.Equal(t, []string{"tenant"}, path)
+
+	loop := &selfWrapper{}
+	origin, _ = driver.Innermost(loop, []string{"a"})
+	assert.Equal(t, any(loop), origin, "a Wrapper that returns itself does not hang")
+
+	incomparable := driver.Intercept(below{nil, nil}, next)
+	origin, path = driver.Innermost(incomparable, []string{"a"})
+	assert.Equal(t, any(incomparable), origin, "an opener that cannot be compared is no key of a map")
+	assert.Equal(t, []string{"a"}, path)
+}
+
+// below opens the namespaces below a path. It cannot be compared.
+type below struct {
+	driver.AtomicOpener
+	path []string
+}
+
+func (b below) OpenAtomic(path []string) (driver.AtomicStore, error) {
+	return b.AtomicOpener.OpenAtomic(slices.Concat(b.path, path))
+}
+
+func (b below) Inner(path []string) (driver.AtomicOpener, []string) {
+	return b.AtomicOpener, slices.Concat(b.path, path)
+}
+
+type selfWrapper struct{ driver.AtomicOpener }
+
+func (s *selfWrapper) Inner(path []string) (driver.AtomicOpener, []string) { return s, path }
+
+func TestPathIsWholeUnderEveryWrapper(t *testing.T) {
+	o := backends["memory"](t)
+	var paths [][]string
+	record := func(ctx context.Context, c *driver.Call) error {
+		paths = append(paths, slices.Clone(c.Path))
+		return c.Next(ctx)
+	}
+	s := open(t, driver.Intercept(below{driver.Intercept(below{o, []string{"a"}}, record), []string{"b", "c"}}, record), "d")
+	require.NoError(t, s.Set(ctx, "k", []byte("1"), 0))
+	want := []string{"a", "b", "c", "d"}
+	assert.Equal(t, [][]string{want, want}, paths)
+	found, err := open(t, o, want...).Has(ctx, "k")
+	require.NoError(t, err)
+	assert.True(t, found)
+}
