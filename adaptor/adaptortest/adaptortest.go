@@ -76,11 +76,11 @@ type testCase struct {
 }
 
 func allPlainCases() []testCase {
-	return slices.Concat(plainCases, persistCases, manyCases, keysCases, clearCases)
+	return slices.Concat(plainCases, persistCases, manyCases, keysCases, clearCases, pingCases)
 }
 
 func allCases() []testCase {
-	return slices.Concat(allPlainCases(), atomicCases, takeCases, getExpireCases)
+	return slices.Concat(allPlainCases(), atomicCases, takeCases, getExpireCases, rawCases)
 }
 
 func report(t *testing.T, c testCase, k clock, newAdaptors func(testing.TB) (adaptor.KVAdaptor, adaptor.AtomicKVAdaptor)) {

@@ -1,6 +1,7 @@
 package adaptortest
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"time"
@@ -24,6 +25,8 @@ func (s toyStore) GetMany(ctx context.Context, keys []string) []driver.Got {
 			continue
 		case s.has("GetMany takes an expired entry for a live one") && !g.Found && s.entries[s.at(key)] != nil:
 			g.Value, g.Found = s.entries[s.at(key)].value, true
+		case s.has("GetMany trims white space"):
+			g.Value = bytes.TrimSpace(g.Value)
 		case s.has("GetMany returns one slice for a key that comes twice") && first[key].Found:
 			g = first[key]
 		}
@@ -43,7 +46,11 @@ func (s toyStore) SetMany(ctx context.Context, keys []string, values [][]byte, t
 		case s.has("SetMany stores at most 256") && i >= 256:
 			continue
 		}
-		_ = s.Set(ctx, key, values[i], ttl)
+		value := values[i]
+		if s.has("SetMany compacts the JSON text") {
+			value = compact(value)
+		}
+		_ = s.Set(ctx, key, value, ttl)
 	}
 	return nil
 }

@@ -31,6 +31,9 @@ func (s toyStore) GetDel(_ context.Context, key string) ([]byte, bool, error) {
 		s.ghosts[s.at(key)] = e.deadline
 	}
 	delete(s.entries, s.at(key))
+	if s.has("GetDel trims white space") {
+		return bytes.TrimSpace(e.value), true, nil
+	}
 	return e.value, true, nil
 }
 
@@ -57,7 +60,13 @@ func (s toyStore) Swap(_ context.Context, key string, value []byte, ttl time.Dur
 	case s.has("Swap returns the new value") && found:
 		old = bytes.Clone(value)
 	}
+	if s.has("Swap compacts the JSON text") {
+		value = compact(value)
+	}
 	s.put(key, e, value, ttl)
+	if s.has("Swap trims white space") {
+		old = bytes.TrimSpace(old)
+	}
 	return old, found, nil
 }
 

@@ -3,6 +3,7 @@ package adaptortest
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"math"
 	"runtime"
@@ -168,6 +169,8 @@ func (s toyStore) Get(_ context.Context, key string) ([]byte, bool, error) {
 		return []byte("null"), true, nil
 	case e == nil:
 		return nil, false, nil
+	case s.has("Get trims white space"):
+		return bytes.TrimSpace(e.value), true, nil
 	case s.has("null is read as a miss") && string(e.value) == "null":
 		return nil, false, nil
 	case s.has("Get returns the store's own bytes"):
@@ -196,6 +199,9 @@ func (s toyStore) Set(_ context.Context, key string, value []byte, ttl time.Dura
 	defer s.mu.Unlock()
 	if s.has("values of a MiB are cut") && len(value) > 1<<20 {
 		value = value[:1<<20]
+	}
+	if s.has("Set compacts the JSON text") {
+		value = compact(value)
 	}
 	s.put(key, s.live(key), value, ttl)
 	return nil
@@ -362,6 +368,9 @@ func (s toyStore) SetNX(_ context.Context, key string, value []byte, ttl time.Du
 	if e != nil {
 		return false, nil
 	}
+	if s.has("SetNX compacts the JSON text") {
+		value = compact(value)
+	}
 	if s.has("SetNX loses its TTL") {
 		ttl = driver.NoTTL
 	}
@@ -374,6 +383,8 @@ func (s toyStore) same(e *toyEntry, old []byte) bool {
 	switch {
 	case e == nil:
 		return s.has("nil is taken for missing") && string(old) == "null"
+	case s.has("values are compared without white space"):
+		return bytes.Equal(bytes.TrimSpace(e.value), bytes.TrimSpace(old))
 	case s.has("values are compared by pointer"):
 		return len(old) > 0 && &e.value[0] == &old[0]
 	case s.has("values are compared without case"):
@@ -405,8 +416,20 @@ func (s toyStore) CompareAndSwap(_ context.Context, key string, old, new []byte,
 	case s.has("CompareAndSwap of an equal value does nothing") && bytes.Equal(old, new):
 		return true, nil
 	}
+	if s.has("CompareAndSwap compacts the JSON text") {
+		new = compact(new)
+	}
 	s.put(key, e, new, ttl)
 	return true, nil
+}
+
+// compact encodes a JSON text again, as a backend over another API does.
+func compact(value []byte) []byte {
+	var b bytes.Buffer
+	if err := json.Compact(&b, value); err != nil {
+		return value
+	}
+	return b.Bytes()
 }
 
 func (s toyStore) CompareAndDelete(_ context.Context, key string, old []byte) (bool, error) {

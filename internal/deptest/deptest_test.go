@@ -43,11 +43,11 @@ func TestImportRules(t *testing.T) {
 	}
 }
 
-// The conformance suite adds no dependency: it directly imports only the standard library and
-// adaptor.
+// The conformance suite adds no dependency: it directly imports only the standard library, adaptor and
+// driver.
 func TestSuiteImports(t *testing.T) {
 	imports := list(t, "-f", `{{join .Imports "\n"}}`, module+"/adaptor/adaptortest")
-	forbidden := notStandard(module + "/adaptor")
+	forbidden := notStandard(module+"/adaptor", module+"/adaptor/driver")
 	for _, path := range imports {
 		assert.False(t, forbidden(path), "adaptortest imports %s, but the suite must not add a dependency to its users", path)
 	}
