@@ -125,7 +125,7 @@ func openMemory() adaptor.AtomicKVAdaptor {
 	if err != nil {
 		panic(err)
 	}
-	return kv
+	return throughIntercept(kv)
 }
 
 // Random sequences of all operations in several namespaces, with time between the steps, give the

@@ -170,3 +170,12 @@ func TestToyConforms(t *testing.T) {
 		New: func(testing.TB) adaptor.AtomicKVAdaptor { return NewToy() },
 	})
 }
+
+// A wrapper gives a backend without optional interfaces the fallbacks of the front.
+func TestToyConformsThroughIntercept(t *testing.T) {
+	adaptortest.TestAtomicAdaptor(t, adaptortest.Harness[adaptor.AtomicKVAdaptor]{
+		New: func(testing.TB) adaptor.AtomicKVAdaptor {
+			return adaptor.Intercept(NewToy(), func(ctx context.Context, call *driver.Call) error { return call.Next(ctx) })
+		},
+	})
+}

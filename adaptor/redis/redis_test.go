@@ -16,6 +16,7 @@ import (
 
 	"github.com/zelt-go/kv/adaptor"
 	"github.com/zelt-go/kv/adaptor/adaptortest"
+	"github.com/zelt-go/kv/adaptor/driver"
 	"github.com/zelt-go/kv/adaptor/redis"
 	"github.com/zelt-go/kv/internal/model"
 	"github.com/zelt-go/kv/internal/redistest"
@@ -83,6 +84,14 @@ func harness(s *redistest.Server) adaptortest.Harness[adaptor.AtomicKVAdaptor] {
 func TestConformance(t *testing.T) {
 	onEach(t, func(t *testing.T, s *redistest.Server) {
 		adaptortest.TestAtomicAdaptor(t, harness(s))
+	})
+	t.Run("intercept", func(t *testing.T) {
+		h := harness(redistest.Start(t))
+		open := h.New
+		h.New = func(t testing.TB) adaptor.AtomicKVAdaptor {
+			return adaptor.Intercept(open(t), func(ctx context.Context, call *driver.Call) error { return call.Next(ctx) })
+		}
+		adaptortest.TestAtomicAdaptor(t, h)
 	})
 }
 
