@@ -228,8 +228,8 @@ func TestFrontMutants(t *testing.T) {
 		{"what is left may read as 0", "../option.go", "return max(left, time.Millisecond)", "return left.Truncate(time.Millisecond)", "TTL/never_zero"},
 		{"a batch with a bad value is stored as far as it is good", "../many.go", "return err\n\t\t}\n\t\tkeys[i] = e.Key", "keys, values = keys[:i], values[:i]\n\t\t\t_ = driver.SetMany(ctx, s.store, keys, values, ttl)\n\t\t\treturn err\n\t\t}\n\t\tkeys[i] = e.Key", "Many/refused_changes_nothing"},
 		{"one bad value spoils a GetMany", "../many.go", "failed = failed || r.Err != nil", "if r.Err != nil {\n\t\t\treturn nil, r.Err\n\t\t}", "Many/wrong_type"},
-		{"GetExpire without GetExpirer prolongs a placeholder", "../driver/getexpire.go", "if IsPlaceholder(value) {", "if false {", "GetExpire/placeholder"},
-		{"GetExpire without GetExpirer is not atomic", "../driver/getexpire.go", "done, err := s.CompareAndSwap(ctx, key, bytes.Clone(value), bytes.Clone(value), ttl)", "done, err := true, s.Set(ctx, key, bytes.Clone(value), ttl)", "GetExpire/atomic"},
+		{"GetExpire without GetExpirer prolongs a placeholder", "../driver/fallback.go", "if IsPlaceholder(value) {", "if false {", "GetExpire/placeholder"},
+		{"GetExpire without GetExpirer is not atomic", "../driver/fallback.go", "done, err := s.CompareAndSwap(ctx, key, bytes.Clone(value), bytes.Clone(value), ttl)", "done, err := true, s.Set(ctx, key, bytes.Clone(value), ttl)", "GetExpire/atomic"},
 		{"an empty name is a name", "../store.go", `if name == "" {`, `if false {`, "Namespace/empty"},
 	} {
 		t.Run(m.bug, func(t *testing.T) {

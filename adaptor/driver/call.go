@@ -31,7 +31,7 @@ type Interceptor func(ctx context.Context, call *Call) error
 // Keys are often secrets. A Call therefore prints and marshals as its method and namespace only.
 type Call struct {
 	// Method is Get, Set, Del, Has, Expire, TTL, Persist, Incr, SetNX, CompareAndSwap, CompareAndDelete,
-	// GetDel, Swap, GetMany, SetMany, DelMany, Keys, Tree, Clear, ClearTree, Ping, or the name of an
+	// GetDel, GetExpire, Swap, GetMany, SetMany, DelMany, Keys, Tree, Clear, ClearTree, Ping, or the name of an
 	// operation that a later version adds.
 	Method string
 	// Path is the whole path of the namespace, from the backend, under every wrapper.
@@ -45,7 +45,7 @@ type Call struct {
 
 	// Next sets the following fields.
 
-	// Found reports whether Get, Has, Expire, TTL, Persist, GetDel or Swap found an entry. It is false for a
+	// Found reports whether Get, Has, Expire, TTL, Persist, GetDel, GetExpire or Swap found an entry. It is false for a
 	// read that found only a placeholder of the front.
 	Found bool
 	// Applied reports whether SetNX, CompareAndSwap or CompareAndDelete changed the entry.
@@ -53,7 +53,7 @@ type Call struct {
 	// Count is the number of keys that GetMany found, that SetMany or DelMany wrote, or that Keys or Tree
 	// listed.
 	Count int
-	// BytesOut is the total size of the values that Get, GetDel, Swap or GetMany returned. Placeholders do
+	// BytesOut is the total size of the values that Get, GetDel, GetExpire, Swap or GetMany returned. Placeholders do
 	// not count.
 	BytesOut int
 
@@ -112,6 +112,7 @@ const (
 	opCompareAndSwap
 	opCompareAndDelete
 	opGetDel
+	opGetExpire
 	opSwap
 	opSetMany
 	opDelMany
@@ -123,7 +124,7 @@ var methods = [...]string{
 	opGet: "Get", opHas: "Has", opTTL: "TTL", opGetMany: "GetMany", opKeys: "Keys", opTree: "Tree", opPing: "Ping",
 	opSet: "Set", opDel: "Del", opExpire: "Expire", opPersist: "Persist", opIncr: "Incr", opCount: "Incr",
 	opSetNX: "SetNX", opCompareAndSwap: "CompareAndSwap", opCompareAndDelete: "CompareAndDelete",
-	opGetDel: "GetDel", opSwap: "Swap", opSetMany: "SetMany", opDelMany: "DelMany",
+	opGetDel: "GetDel", opGetExpire: "GetExpire", opSwap: "Swap", opSetMany: "SetMany", opDelMany: "DelMany",
 	opClear: "Clear", opClearTree: "ClearTree",
 }
 
@@ -195,6 +196,9 @@ func (c *Call) run(ctx context.Context, s AtomicStore) (err error) {
 		c.Applied = c.done
 	case opGetDel:
 		c.value, c.done, err = GetDel(ctx, s, c.key)
+		c.read()
+	case opGetExpire:
+		c.value, c.done, err = GetExpire(ctx, s, c.key, c.ttl)
 		c.read()
 	case opSwap:
 		c.value, c.done, err = Swap(ctx, s, c.key, c.value, c.ttl)

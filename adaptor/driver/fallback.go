@@ -152,6 +152,36 @@ func Swap(ctx context.Context, s AtomicStore, key string, value []byte, ttl time
 	return nil, false, errContended
 }
 
+// GetExpire returns the value at key and sets its deadline by [GetExpirer], or else by Get and CompareAndSwap. It
+// returns a placeholder as Get does, and leaves its deadline unchanged.
+func GetExpire(ctx context.Context, s AtomicStore, key string, ttl time.Duration) (value []byte, found bool, err error) {
+	if g, ok := s.(GetExpirer); ok {
+		if value, found, err = g.GetExpire(ctx, key, ttl); !unavailable(err) {
+			return value, found, err
+		}
+	}
+	for range mostTries {
+		value, found, err = s.Get(ctx, key)
+		if err != nil || !found {
+			return nil, false, err
+		}
+		if IsPlaceholder(value) {
+			return value, true, nil
+		}
+		done, err := s.CompareAndSwap(ctx, key, bytes.Clone(value), bytes.Clone(value), ttl)
+		if err != nil {
+			return nil, false, err
+		}
+		if done {
+			return value, true, nil
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, false, err
+		}
+	}
+	return nil, false, errContended
+}
+
 // Persist removes the deadline of key by [Persister]. Without it, Persist returns an error that is
 // [errors.ErrUnsupported].
 func Persist(ctx context.Context, s Store, key string) (bool, error) {

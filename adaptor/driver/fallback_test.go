@@ -35,6 +35,10 @@ func (u unsupported) Swap(context.Context, string, []byte, time.Duration) ([]byt
 	return nil, false, u.called("Swap")
 }
 
+func (u unsupported) GetExpire(context.Context, string, time.Duration) ([]byte, bool, error) {
+	return nil, false, u.called("GetExpire")
+}
+
 func (u unsupported) Persist(context.Context, string) (bool, error) {
 	return false, u.called("Persist")
 }
@@ -60,14 +64,15 @@ func (u unsupported) Ping(context.Context) error        { return u.called("Ping"
 // optional calls every helper function, and returns the errors by the name of the optional method.
 func optional(o driver.AtomicOpener, s driver.AtomicStore) map[string]error {
 	errs := map[string]error{
-		"Count":   func() error { _, err := driver.Count(ctx, s, "n", 1, 0); return err }(),
-		"Swap":    third(driver.Swap(ctx, s, "k", []byte("1"), 0)),
-		"GetDel":  third(driver.GetDel(ctx, s, "k")),
-		"Persist": second(driver.Persist(ctx, s, "k")),
-		"GetMany": driver.GetMany(ctx, s, []string{"k"})[0].Err,
-		"Keys":    driver.Keys(ctx, s, false, func([]string, string) bool { return true }),
-		"Clear":   driver.Clear(ctx, driver.Plain(o), []string{"ns"}, s, false),
-		"Ping":    driver.Ping(ctx, s),
+		"Count":     func() error { _, err := driver.Count(ctx, s, "n", 1, 0); return err }(),
+		"Swap":      third(driver.Swap(ctx, s, "k", []byte("1"), 0)),
+		"GetDel":    third(driver.GetDel(ctx, s, "k")),
+		"GetExpire": third(driver.GetExpire(ctx, s, "k", time.Hour)),
+		"Persist":   second(driver.Persist(ctx, s, "k")),
+		"GetMany":   driver.GetMany(ctx, s, []string{"k"})[0].Err,
+		"Keys":      driver.Keys(ctx, s, false, func([]string, string) bool { return true }),
+		"Clear":     driver.Clear(ctx, driver.Plain(o), []string{"ns"}, s, false),
+		"Ping":      driver.Ping(ctx, s),
 	}
 	errs["SetMany"] = errors.Join(driver.SetMany(ctx, s, []string{"k"}, [][]byte{[]byte("1")}, 0)...)
 	errs["DelMany"] = errors.Join(driver.DelMany(ctx, s, []string{"k"})...)
@@ -128,7 +133,7 @@ func TestARefusalHasNoFallback(t *testing.T) {
 			for name, err := range optional(o, open(t, o, "ns")) {
 				assert.ErrorIs(t, err, errors.ErrUnsupported, name)
 			}
-			assert.ElementsMatch(t, []string{"Incr", "Swap", "GetDel", "Persist", "GetMany", "SetMany", "DelMany", "Keys", "Clear", "Ping"}, seen)
+			assert.ElementsMatch(t, []string{"Incr", "Swap", "GetDel", "GetExpire", "Persist", "GetMany", "SetMany", "DelMany", "Keys", "Clear", "Ping"}, seen)
 		}
 	}
 }
@@ -137,12 +142,13 @@ func TestARefusalHasNoFallback(t *testing.T) {
 func TestOptionalTable(t *testing.T) {
 	s := open(t, backends["memory"](t), "ns")
 	for name, is := range map[string]func() bool{
-		"Batch":     func() bool { _, ok := s.(driver.Batch); return ok },
-		"Clearer":   func() bool { _, ok := s.(driver.Clearer); return ok },
-		"Persister": func() bool { _, ok := s.(driver.Persister); return ok },
-		"Pinger":    func() bool { _, ok := s.(driver.Pinger); return ok },
-		"Scanner":   func() bool { _, ok := s.(driver.Scanner); return ok },
-		"Taker":     func() bool { _, ok := s.(driver.Taker); return ok },
+		"Batch":      func() bool { _, ok := s.(driver.Batch); return ok },
+		"Clearer":    func() bool { _, ok := s.(driver.Clearer); return ok },
+		"GetExpirer": func() bool { _, ok := s.(driver.GetExpirer); return ok },
+		"Persister":  func() bool { _, ok := s.(driver.Persister); return ok },
+		"Pinger":     func() bool { _, ok := s.(driver.Pinger); return ok },
+		"Scanner":    func() bool { _, ok := s.(driver.Scanner); return ok },
+		"Taker":      func() bool { _, ok := s.(driver.Taker); return ok },
 	} {
 		assert.True(t, is(), name)
 	}

@@ -63,6 +63,7 @@ var (
 	_ Batch       = (*interceptedStore)(nil)
 	_ Clearer     = (*interceptedStore)(nil)
 	_ Counter     = (*interceptedStore)(nil)
+	_ GetExpirer  = (*interceptedStore)(nil)
 	_ Persister   = (*interceptedStore)(nil)
 	_ Pinger      = (*interceptedStore)(nil)
 	_ Scanner     = (*interceptedStore)(nil)
@@ -252,6 +253,13 @@ func (s *interceptedStore) CompareAndDelete(ctx context.Context, key string, old
 // GetDel implements [Taker].
 func (s *interceptedStore) GetDel(ctx context.Context, key string) (value []byte, found bool, err error) {
 	return s.readValue(ctx, s.begin(opGetDel, key))
+}
+
+// GetExpire implements [GetExpirer].
+func (s *interceptedStore) GetExpire(ctx context.Context, key string, ttl time.Duration) (value []byte, found bool, err error) {
+	c := s.begin(opGetExpire, key)
+	c.ttl = ttl
+	return s.readValue(ctx, c)
 }
 
 // Swap implements [Taker].

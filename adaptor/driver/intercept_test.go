@@ -81,6 +81,8 @@ var steps = []step{
 	{func(s driver.AtomicStore) error { _, _, err := s.Get(ctx, "k"); return err }, "Get k"},
 	{func(s driver.AtomicStore) error { _, _, err := driver.GetDel(ctx, s, "k"); return err }, "GetDel k"},
 	{func(s driver.AtomicStore) error { return s.Del(ctx, "k") }, "Del k"},
+	{func(s driver.AtomicStore) error { return s.Set(ctx, "k", []byte(`"abc"`), 0) }, "Set k in 5"},
+	{func(s driver.AtomicStore) error { return third(driver.GetExpire(ctx, s, "k", time.Hour)) }, "GetExpire k found out 5"},
 	{func(s driver.AtomicStore) error {
 		return errors.Join(driver.SetMany(ctx, s, []string{"a", "b", "c"}, [][]byte{[]byte("1"), []byte("22"), []byte(placeholder)}, 0)...)
 	}, "SetMany [a b c] count 3 in 13"},
@@ -348,6 +350,7 @@ func TestAnErrorAfterAWriteIsUnknown(t *testing.T) {
 			"CompareAndSwap":   second(s.CompareAndSwap(ctx, "k", []byte("1"), []byte("2"), 0)),
 			"CompareAndDelete": second(s.CompareAndDelete(ctx, "k", []byte("2"))),
 			"GetDel":           third(driver.GetDel(ctx, s, "k")),
+			"GetExpire":        third(driver.GetExpire(ctx, s, "nx", time.Hour)),
 			"Swap":             third(driver.Swap(ctx, s, "k", []byte("2"), 0)),
 			"SetMany":          driver.SetMany(ctx, s, []string{"k"}, [][]byte{[]byte("1")}, 0)[0],
 			"DelMany":          driver.DelMany(ctx, s, []string{"k"})[0],

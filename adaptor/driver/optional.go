@@ -7,6 +7,7 @@
 //	Batch       calls Get, Set or Del for each key                  memory, redis
 //	Clearer     lists the keys and deletes them in batches          memory, redis
 //	Counter     calls Incr and drops the time left                  redis
+//	GetExpirer  reads, then compares and swaps, until that works    memory, redis
 //	Persister   returns an error that is errors.ErrUnsupported      memory, redis
 //	Pinger      calls Has once                                      memory, redis
 //	Scanner     returns an error that is errors.ErrUnsupported      memory, redis
@@ -16,7 +17,7 @@
 // store did not implement the interface, as in [io/fs]. Such a method has done nothing, and has left its
 // arguments unchanged. A Batch returns this error for every key.
 //
-// The functions [GetMany], [SetMany], [DelMany], [Count], [GetDel], [Swap], [Persist], [Keys], [Clear] and
+// The functions [GetMany], [SetMany], [DelMany], [Count], [GetDel], [Swap], [GetExpire], [Persist], [Keys], [Clear] and
 // [Ping] contain these fallbacks. The front calls them, and every wrapper should call them for the wrapped
 // store.
 package driver
@@ -69,6 +70,16 @@ type Taker interface {
 	// Swap stores value at key as Set does and returns the previous value as Get does. ttl may be
 	// KeepTTL. The backend owns value, the caller owns old.
 	Swap(ctx context.Context, key string, value []byte, ttl time.Duration) (old []byte, found bool, err error)
+}
+
+// An AtomicStore may implement GetExpirer to read a value and set its deadline in one step. Without it, the
+// front reads the value and swaps it for itself with the new deadline, and repeats both if another caller was
+// faster: the result is as exact, but takes more round trips.
+type GetExpirer interface {
+	// GetExpire returns the value at key as Get does, and sets its deadline to now + ttl as Expire does. A
+	// placeholder keeps its deadline: if [IsPlaceholder] reports true, GetExpire is only Get. GetExpire
+	// creates nothing.
+	GetExpire(ctx context.Context, key string, ttl time.Duration) (value []byte, found bool, err error)
 }
 
 // A Store may implement Persister to remove a deadline. Without it, Persist returns an error that is
