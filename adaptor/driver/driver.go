@@ -1,80 +1,77 @@
-// Package driver is what a backend implements so that services can use it
-// through [github.com/zelt-go/kv/adaptor].
+// Package driver defines the interfaces of a backend, which services use through
+// [github.com/zelt-go/kv/adaptor].
 //
-// The front (package adaptor) does once, for every backend, what must be the
-// same everywhere: it checks names, options and contexts, turns values into
-// JSON and back, rounds times to live, and wraps errors. A backend gets bytes
-// and gives bytes back. It implements [Opener] and the six methods of [Store];
-// with the four methods more of [AtomicStore] it is an [AtomicOpener], and
-// complete:
+// The front, package adaptor, does the common work once for every backend. It checks names, options and
+// contexts, converts values to and from JSON, rounds times to live and wraps errors. A backend receives and
+// returns bytes. It implements [Opener] and the six methods of [Store], or [AtomicOpener] and the four further
+// methods of [AtomicStore]:
 //
 //	func New() adaptor.AtomicKVAdaptor { return adaptor.NewAtomic(&backend{}) }
 //
-// # How to write one
+// To watch, delay or refuse the operations of an existing backend, use [Intercept].
 //
-//  1. Decide where a pair (path, key) lives. One flat key space: make the prefix of
-//     [Key](path, "") when a store is opened, and put it before each key. A backend
-//     with spaces of its own keeps path and key apart, and joins nothing.
+// # How to write a backend
 //
-//  2. Write Get, Set, Del, Has, Expire and TTL. Nearly every mistake is about the
-//     deadline: it is absolute, saturated, and all methods agree on it.
+//  1. Decide where a pair (path, key) is stored. A backend with one flat key space makes the prefix
+//     [Key](path, "") when it opens a store, and puts the prefix before each key. A backend that has key spaces
+//     of its own keeps path and key apart.
 //
-//  3. If the backend can do a read and a write in one step, add Incr, SetNX,
-//     CompareAndSwap and CompareAndDelete. If it can't, it is an [Opener] only: users
-//     then find out when they compile.
+//  2. Write Get, Set, Del, Has, Expire and TTL. Nearly every mistake is about the deadline: it is absolute and
+//     saturated, and all methods agree on it.
 //
-//  4. What the backend does better than the front can with these methods, it offers by an optional
-//     interface on the same type: [Counter], [Taker], [GetExpirer], [Persister], [Batch],
-//     [Scanner], [Clearer]. Each says what the front does without it. A wrapper around a store
-//     hides them unless it has them too.
+//  3. If the backend can read and write in one step, add Incr, SetNX, CompareAndSwap and CompareAndDelete.
+//     Otherwise it is only an [Opener], and its users find this out when they compile.
 //
-//  5. Sort the errors: what the data does not allow is [ErrInvalidValue]; a write
-//     without an answer is [Unknown]; all else surely did not happen. Give each a
-//     [Reason] that a stranger may read.
+//  4. Implement the optional interfaces that the backend can do better than the front; see the table below. A
+//     wrapper implements all of them by the functions of this package, or its users lose them. [Intercept]
+//     makes such a wrapper.
 //
-//  6. Run the suite, under -race, as below.
+//  5. Classify the errors. If the stored data does not allow the operation, return [ErrInvalidValue]. Mark a
+//     write without an answer by [Unknown]. Every other error means that the write was surely not applied. Give
+//     each error a [Reason] that contains no secret.
 //
-// In a test of its own:
+//  6. Run the conformance suite with -race, as below.
+//
+// The test of a backend:
 //
 //	func TestConformance(t *testing.T) {
 //		adaptortest.TestAtomicAdaptor(t, adaptortest.Harness[adaptor.AtomicKVAdaptor]{New: newMine})
 //	}
 //
-// A backend with a clock of its own, a server, gives the harness Advance and Margin
-// too. The package example is a complete backend, of a mutex and a map.
+// A backend with its own clock, such as a server, also sets Advance and Margin of the harness. The package
+// example is a complete backend that consists of a mutex and a map.
 //
-// # What the front promises
+// # Promises of the front
 //
-//   - Every path has at least one segment and no empty segment. Segments and
-//     keys are byte strings: they may be empty (a key), hold NUL or bytes that
-//     are not UTF-8, and be long. They are as safe to keep as any Go string
-//     for a segment; a key must be copied (strings.Clone) before it is kept,
-//     since callers do pass strings that share memory with a request buffer.
-//   - A context was not done when the operation began. (It may be by now: a value was
-//     made into JSON meanwhile.)
-//   - A ttl is [NoTTL], [KeepTTL] where a method says so, or a positive whole
-//     number of milliseconds, up to 292 years.
-//   - A value is one compact JSON text, or a placeholder of the front's own: a space, and then
-//     a JSON string. It belongs to the backend from then on: the front neither reads nor
-//     changes it again.
+//   - A path has at least one segment, and no segment is empty. Segments and keys are byte strings: they may
+//     contain NUL and bytes that are not UTF-8, and may be long. A key may be empty. A backend may keep a
+//     segment. It copies a key (strings.Clone) before it keeps the key, because callers pass strings that share
+//     memory with a request buffer.
+//   - The context was not done when the operation began. It may be done when the backend is called.
+//   - A ttl is [NoTTL], or [KeepTTL] if the method allows it, or a positive whole number of milliseconds up to
+//     292 years.
+//   - A value is one compact JSON text, or text of the front that begins with white space, such as a
+//     placeholder; see [IsPlaceholder]. The backend owns it: the front neither reads nor changes it again.
 //
-// # What a backend promises
+// # Promises of a backend
 //
-//   - Two pairs (path, key) that differ never meet, whatever bytes they hold.
-//     [Key] makes one string of a pair for a backend with a flat key space.
-//   - An entry is absent for every method from its deadline on (deadline = the
-//     time of the write + ttl, by one clock, saturated where it would overflow),
-//     whether it has been removed yet or not.
-//   - A value that is returned belongs to the caller.
-//   - A method may be called by many goroutines at once; the methods of
-//     [AtomicStore] are one atomic step each, in order with all others on that key.
+//   - Two different pairs (path, key) never share an entry, regardless of the bytes in them. [Key] makes one
+//     string of a pair for a backend with a flat key space.
+//   - A value is bytes. The backend stores, compares and returns it unchanged, also if it begins with white
+//     space.
+//   - From its deadline on, an entry is absent for every method, whether or not the backend has removed it. The
+//     deadline is the time of the write plus ttl, by one clock, saturated.
+//   - The caller owns a returned value.
+//   - Methods may be called concurrently. Each method of [AtomicStore] is one atomic step, in one order with
+//     all other operations on the key.
 //   - A method returns soon after its context is done.
-//   - A failed write has changed nothing, unless the error is marked by [Unknown].
-//     No write is ever repeated by the backend or its client.
-//   - Stored data that the method can't work on (not an integer, a sum that
-//     overflows, another type in the server) is [ErrInvalidValue], and stays.
-//   - No error text is shown to users except what [Reason] was given, since keys
-//     and values are often secrets and clients like to quote them.
+//   - A failed write has changed nothing unless [Unknown] marks the error. Neither the backend nor its client
+//     repeats a write.
+//   - If stored data does not allow the operation, the method returns [ErrInvalidValue] and the data remains.
+//     Examples are text that is not an integer, a sum that overflows, and an entry of another type in the
+//     server.
+//   - Users see no error text except the text of [Reason], because keys and values are often secrets and
+//     clients quote them.
 package driver
 
 import (
@@ -82,27 +79,25 @@ import (
 	"time"
 )
 
-// How a write leaves the deadline of its key, where it does not set one: the
-// two values of a ttl that are not a time.
+// The two values of a ttl that are not a time.
 const (
 	// NoTTL makes an entry that never expires.
 	NoTTL time.Duration = 0
-	// KeepTTL leaves the deadline as it is: an entry that is new, or had none, has none.
+	// KeepTTL keeps the deadline of the entry. A new entry never expires.
 	KeepTTL time.Duration = -1
 )
 
 // Opener opens the stores of a backend.
 type Opener interface {
-	// Open returns the store of the namespace at path, which is not empty. It is
-	// called once per call of Namespace, before the backend is started as well,
-	// and must be cheap: no connection, no round trip, and nothing that stays
-	// when the store is garbage. It may keep path, and must not change it.
+	// Open returns the store of the namespace at path, which is not empty. The front calls it once per call of
+	// Namespace, possibly before the backend is started. Open must be cheap: no connection, no round trip, and
+	// nothing that remains when the store is garbage. It may keep path, and must not change it.
 	Open(path []string) (Store, error)
 }
 
 // AtomicOpener opens the stores of a backend that has the atomic operations.
 type AtomicOpener interface {
-	// OpenAtomic is to AtomicStore what [Opener.Open] is to Store.
+	// OpenAtomic returns the store of the namespace at path, as [Opener.Open] does.
 	OpenAtomic(path []string) (AtomicStore, error)
 }
 
@@ -111,24 +106,23 @@ type Store interface {
 	// Get returns the value at key. The caller owns the slice.
 	Get(ctx context.Context, key string) (value []byte, found bool, err error)
 
-	// Set stores value at key, replacing value and deadline of what was there.
-	// ttl may be KeepTTL. The backend owns value.
+	// Set stores value at key and replaces the previous value and deadline. ttl may be KeepTTL. The backend
+	// owns value.
 	Set(ctx context.Context, key string, value []byte, ttl time.Duration) error
 
-	// Del removes key; that it is missing is no error.
+	// Del removes key. It returns nil if the key is missing.
 	Del(ctx context.Context, key string) error
 
 	// Has reports whether there is an entry at key.
 	Has(ctx context.Context, key string) (bool, error)
 
-	// Expire sets the deadline of an existing entry to now + ttl, which is
-	// positive, and reports whether there is an entry. It creates nothing.
+	// Expire sets the deadline of an existing entry to now + ttl, where ttl is positive. It reports whether
+	// the entry exists, and creates nothing.
 	Expire(ctx context.Context, key string, ttl time.Duration) (bool, error)
 
-	// TTL returns the time that the entry at key has left; NoTTL if it never
-	// expires, and never NoTTL if it does: a clock of milliseconds that reads
-	// 0 on a live entry is reported as one millisecond. What a Duration can't
-	// hold is the longest Duration.
+	// TTL returns the time left of the entry at key, or NoTTL if the entry never expires. It never returns
+	// NoTTL for an entry with a deadline: a millisecond clock that reads 0 returns one millisecond. If the
+	// time left is longer than the longest Duration, TTL returns the longest Duration.
 	TTL(ctx context.Context, key string) (ttl time.Duration, found bool, err error)
 }
 
@@ -136,23 +130,21 @@ type Store interface {
 type AtomicStore interface {
 	Store
 
-	// Incr adds by to the integer at key, exact over int64, and returns the sum
-	// and the time that the entry has left, as TTL does. A missing entry counts
-	// as 0 and is created with ttl; an existing one keeps its deadline. A value
-	// that is no integer, and a sum that is none of int64, are ErrInvalidValue,
-	// and change nothing: [Add] says which texts are integers.
+	// Incr adds by to the integer at key, exactly over the int64 range, and returns the sum. It also returns
+	// the time left, as TTL does. A missing entry counts as 0 and is created with ttl. An existing entry keeps
+	// its deadline. If the value is not an integer (see [Add]) or the sum overflows, Incr returns
+	// ErrInvalidValue and changes nothing.
 	Incr(ctx context.Context, key string, by int64, ttl time.Duration) (sum int64, left time.Duration, err error)
 
-	// SetNX stores value with ttl if key is missing, and reports whether it did.
-	// It leaves an existing entry alone, its deadline too.
+	// SetNX stores value with ttl if key is missing, and reports whether it did. It changes neither the value
+	// nor the deadline of an existing entry. The backend owns value.
 	SetNX(ctx context.Context, key string, value []byte, ttl time.Duration) (bool, error)
 
-	// CompareAndSwap replaces the value at key, and its deadline as Set does, if
-	// the value is byte for byte old, and reports whether it did. ttl may be
-	// KeepTTL. The backend owns both slices.
+	// CompareAndSwap stores new at key, with its deadline as Set does, if the stored value equals old byte for
+	// byte. It reports whether it did. ttl may be KeepTTL. The backend owns both slices.
 	CompareAndSwap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error)
 
-	// CompareAndDelete removes key if its value is byte for byte old, and
-	// reports whether it did. The backend owns old.
+	// CompareAndDelete removes key if the stored value equals old byte for byte, and reports whether it did.
+	// The backend owns old.
 	CompareAndDelete(ctx context.Context, key string, old []byte) (bool, error)
 }

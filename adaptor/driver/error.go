@@ -2,15 +2,14 @@ package driver
 
 import "errors"
 
-// ErrInvalidValue is what a backend returns, or wraps, when the stored data does
-// not allow the operation: not an integer, a sum that overflows, another type
-// in the server. It says that nothing was changed. Callers see INVALID_VALUE.
+// ErrInvalidValue means that the stored data does not allow the operation, and that nothing was changed. A
+// backend returns it, or wraps it, for text that is not an integer, a sum that overflows, or an entry of
+// another type in the server. Callers of the front see INVALID_VALUE.
 var ErrInvalidValue = errors.New("kv: the stored value does not allow this operation")
 
-// Unknown marks err as the error of a write that may have happened: a timeout,
-// a cut connection, a context that ended after the request had left. Without
-// the mark a failed write is taken as surely not applied. Unknown(nil) is nil.
-// On a read the mark means nothing.
+// Unknown marks err as the error of a write that may have happened. Causes are a timeout, a cut connection, and
+// a context that ended after the request was sent. A failed write without the mark was surely not applied. The
+// mark has no meaning on the error of a read. Unknown(nil) returns nil.
 func Unknown(err error) error {
 	if err == nil {
 		return nil
@@ -29,10 +28,9 @@ type unknownError struct{ err error }
 func (e *unknownError) Error() string { return e.err.Error() }
 func (e *unknownError) Unwrap() error { return e.err }
 
-// Reason wraps err in an error whose whole text is text, and which the front
-// shows to users: "OOM", "connection refused", "the store is full". It must hold
-// no key, no value and no password. Of an error without a Reason the front shows
-// the type only, or that a context ended. Reason(nil, text) is nil.
+// Reason wraps err in an error with the given text, which the front shows to users: "OOM", "connection
+// refused", "the store is full". The text must not contain a key, a value or a password. For an error without a
+// Reason, the front shows only its type, or that a context ended. Reason(nil, text) returns nil.
 func Reason(err error, text string) error {
 	if err == nil {
 		return nil
@@ -40,8 +38,8 @@ func Reason(err error, text string) error {
 	return &reasonError{err, text}
 }
 
-// ReasonOf returns the text that [Reason] gave to err, or to an error that it
-// wraps; "" if there is none.
+// ReasonOf returns the text that [Reason] gave to err or to an error that err wraps. It returns "" if there is
+// no such text.
 func ReasonOf(err error) string {
 	var r *reasonError
 	if errors.As(err, &r) {

@@ -5,12 +5,12 @@ import (
 	"strconv"
 )
 
-// Add returns the integer that value is the text of, plus by. It is what
-// [AtomicStore] Incr does, for a backend that keeps counters as text.
+// Add adds by to the integer text value and returns the sum, for the Incr of a backend that keeps counters as
+// text.
 //
-// An integer is plain decimal text of an int64, as strconv.FormatInt writes it:
-// "0", "42", "-7". Any other text ("5" in quotes, 5.0, 1e3, -0, 007, +1, spaces,
-// more than 64 bits), and a sum that is no int64, is [ErrInvalidValue].
+// An integer is the plain decimal text of an int64, as strconv.FormatInt writes it: "0", "42", "-7". Add returns
+// [ErrInvalidValue] for any other text ("5" in quotes, 5.0, 1e3, -0, 007, +1, spaces, more than 64 bits), and if
+// the sum overflows.
 func Add(value []byte, by int64) (int64, error) {
 	n, ok := Integer(value)
 	if !ok {
@@ -19,8 +19,8 @@ func Add(value []byte, by int64) (int64, error) {
 	return Sum(n, by)
 }
 
-// Sum returns n plus by, or, where that is no int64, [ErrInvalidValue]. It is for a
-// backend that keeps counters as integers.
+// Sum returns n plus by, for a backend that keeps counters as integers. It returns [ErrInvalidValue] if the sum
+// overflows.
 func Sum(n, by int64) (int64, error) {
 	if by > 0 && n > math.MaxInt64-by || by < 0 && n < math.MinInt64-by {
 		return 0, Reason(ErrInvalidValue, "the sum is beyond int64")
@@ -28,8 +28,7 @@ func Sum(n, by int64) (int64, error) {
 	return n + by, nil
 }
 
-// Integer returns the integer that text is the plain decimal text of, as [Add] takes it,
-// and reports whether it is one.
+// Integer parses the plain decimal text of an int64, as [Add] does. It reports whether text is an integer.
 func Integer(text []byte) (int64, bool) {
 	digits := text
 	if len(digits) > 0 && digits[0] == '-' {

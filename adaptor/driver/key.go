@@ -2,12 +2,11 @@ package driver
 
 import "strings"
 
-// Key returns the physical key of (path, key) for a backend with one flat key
-// space: the segments joined by "/", then ":", then the key as it is, such as
-// "cache:user:42" and "sessions/admin:abc". In a segment the bytes % / : { }
-// are written %25 %2F %3A %7B %7D, so the first ":" ends the path, pairs that
-// differ have keys that differ, and a {hash tag} of Redis Cluster can only come
-// from the key.
+// Key returns the physical key of (path, key) for a backend with one flat key space. It joins the segments by
+// "/", then adds ":" and the unchanged key, for example "cache:user:42" and "sessions/admin:abc".
+//
+// In a segment, the bytes % / : { } become %25 %2F %3A %7B %7D. Therefore the first ":" ends the path, different
+// pairs have different physical keys, and only the key can contain a {hash tag} of Redis Cluster.
 func Key(path []string, key string) string {
 	n := len(path) + len(key)
 	plain := true
