@@ -7,18 +7,21 @@ import (
 	"github.com/zelt-go/kv/adaptor/driver"
 )
 
-// KVAdaptor opens namespaced stores. A backend, and any store, is one.
+// KVAdaptor opens namespaced stores. [New] makes one of a backend, and every store is one.
 type KVAdaptor interface {
-	// Namespace returns the store of the given name; an empty name is
-	// ErrEmptyNamespace. It is cheap enough to call per request, works before the
-	// backend is started, and leaves nothing behind when the store is garbage.
-	// Calls with the same name return views of the same data.
+	// Namespace returns the store with the given name. It returns ErrEmptyNamespace if the name is
+	// empty.
+	//
+	// Namespace is cheap enough for a call per request. It works before the backend is started, and
+	// nothing remains when the store is garbage. Calls with the same name return views of the same
+	// data.
 	Namespace(name string) (*KVStore, error)
 }
 
-// AtomicKVAdaptor opens namespaced stores with the atomic operations.
+// AtomicKVAdaptor opens namespaced stores with the atomic operations. [NewAtomic] makes one of a
+// backend, and every [AtomicKVStore] is one.
 type AtomicKVAdaptor interface {
-	// Namespace is as in KVAdaptor.
+	// Namespace returns the store with the given name, as the method of KVAdaptor does.
 	Namespace(name string) (*AtomicKVStore, error)
 }
 
@@ -27,14 +30,14 @@ var (
 	_ AtomicKVAdaptor = (*AtomicKVStore)(nil)
 )
 
-// New makes an adaptor of a backend. With a nil backend, every Namespace fails
-// with ErrStoreOperationFailed.
+// New returns an adaptor of a backend. If the backend is nil, every Namespace returns
+// ErrStoreOperationFailed.
 func New(backend driver.Opener) KVAdaptor {
 	return root{backend}
 }
 
-// NewAtomic makes an adaptor of a backend that has the atomic operations. With a
-// nil backend, every Namespace fails with ErrStoreOperationFailed.
+// NewAtomic returns an adaptor of a backend that has the atomic operations. If the backend is nil,
+// every Namespace returns ErrStoreOperationFailed.
 func NewAtomic(backend driver.AtomicOpener) AtomicKVAdaptor {
 	if backend != nil && !reflect.ValueOf(backend).Comparable() {
 		backend = &identified{backend}
@@ -42,8 +45,8 @@ func NewAtomic(backend driver.AtomicOpener) AtomicKVAdaptor {
 	return atomicRoot{backend}
 }
 
-// identified is a backend whose own value can't be compared: stores of one backend have to be told
-// from those of another.
+// identified wraps a backend whose value cannot be compared. Its address identifies the backend:
+// loads of one backend are shared, and loads of two backends are not.
 type identified struct{ driver.AtomicOpener }
 
 // Inner implements [driver.Wrapper].
@@ -54,8 +57,8 @@ func (o *identified) Inner(path []string) (driver.AtomicOpener, []string) {
 	return nil, nil
 }
 
-// WithoutAtomic returns an adaptor of the same stores, with the atomic operations
-// hidden. With a nil adaptor, every Namespace fails with ErrStoreOperationFailed.
+// WithoutAtomic returns an adaptor of the same stores without their atomic operations. If a is nil,
+// every Namespace returns ErrStoreOperationFailed.
 func WithoutAtomic(a AtomicKVAdaptor) KVAdaptor {
 	return withoutAtomic{a}
 }
@@ -85,7 +88,7 @@ func (w withoutAtomic) Namespace(name string) (*KVStore, error) {
 	return s.plain(), nil
 }
 
-// errNoBackend and errNoStore are the causes of using what was never opened.
+// The causes of an operation on a store or an adaptor that has no backend.
 var (
 	errNoBackend = driver.Reason(errors.New("kv: no backend"), "the adaptor has no backend (nil)")
 	errNoStore   = driver.Reason(errors.New("kv: no store"), "the store is nil or was not opened by Namespace")

@@ -7,10 +7,10 @@ import (
 	"github.com/zelt-go/kv/adaptor/driver"
 )
 
-// AtomicKVStore is a [KVStore] with operations that read and write in one atomic
-// step: one round trip to a server, in one order with all other operations on that
-// key. It is itself an [AtomicKVAdaptor]. A nil or zero AtomicKVStore is valid; all
-// that it does is ErrStoreOperationFailed.
+// AtomicKVStore is a [KVStore] with operations that read and write in one atomic step. Each step
+// takes one round trip to a server, and all operations on a key happen in one order. An
+// AtomicKVStore is itself an [AtomicKVAdaptor]. Every operation of a nil or zero AtomicKVStore
+// returns ErrStoreOperationFailed.
 type AtomicKVStore struct {
 	KVStore
 	atomic driver.AtomicStore
@@ -30,7 +30,7 @@ func openAtomicStore(backend driver.AtomicOpener, parent []string, name string) 
 	return &AtomicKVStore{KVStore{path, store, driver.Plain(backend), at}, store, backend, origin}, nil
 }
 
-// Namespace returns the child of the given name; see [AtomicKVAdaptor].
+// Namespace returns the child with the given name; see [AtomicKVAdaptor].
 func (s *AtomicKVStore) Namespace(name string) (*AtomicKVStore, error) {
 	if s == nil || s.atomic == nil {
 		return nil, s.plain().fail(opNamespace, "", errNoStore)
@@ -38,18 +38,18 @@ func (s *AtomicKVStore) Namespace(name string) (*AtomicKVStore, error) {
 	return openAtomicStore(s.opener, s.at, name)
 }
 
-// Incr adds by to the counter at key and returns the sum. A missing counter is 0,
-// and only the call that creates it sets its time to live (WithTTL): later calls
-// never move the deadline. The value must be the plain decimal text of an int64, as
-// Set writes an int; anything else, and a sum beyond int64, is ErrInvalidValue and
-// changes nothing. ErrInvalidTTL: see [WithTTL] and [WithKeepTTL].
+// Incr adds by to the counter at key and returns the sum. A missing counter is 0. Only the call
+// that creates the counter sets its time to live (WithTTL): later calls never move the deadline.
+//
+// The stored value must be the plain decimal text of an int64, as Set writes an int. Otherwise, and
+// if the sum overflows, Incr returns ErrInvalidValue and changes nothing. It returns ErrInvalidTTL
+// for bad options; see [WithTTL] and [WithKeepTTL].
 func (s *AtomicKVStore) Incr(ctx context.Context, key string, by int64, opts ...Option) (int64, error) {
 	sum, _, err := s.incr(ctx, opIncr, key, by, opts)
 	return sum, err
 }
 
-// IncrTTL is Incr and TTL in one atomic step. A ttl of 0 means that the counter
-// never expires.
+// IncrTTL does Incr and TTL in one atomic step. A ttl of 0 means that the counter never expires.
 func (s *AtomicKVStore) IncrTTL(ctx context.Context, key string, by int64, opts ...Option) (sum int64, ttl time.Duration, err error) {
 	return s.incr(ctx, opIncrTTL, key, by, opts)
 }
@@ -76,9 +76,9 @@ func (s *AtomicKVStore) incr(ctx context.Context, op, key string, by int64, opts
 	return sum, shownTTL(left), nil
 }
 
-// SetNX stores value at key if the key is missing, and reports whether it did. An
-// existing entry stays as it is, its time to live too. ErrInvalidValue: JSON can't
-// hold value. ErrInvalidTTL: see [WithTTL] and [WithKeepTTL].
+// SetNX stores value at key if the key is missing, and reports whether it did. It changes neither
+// the value nor the time to live of an existing entry. SetNX returns ErrInvalidValue if JSON cannot
+// represent value, and ErrInvalidTTL for bad options; see [WithTTL] and [WithKeepTTL].
 func (s *AtomicKVStore) SetNX(ctx context.Context, key string, value any, opts ...Option) (bool, error) {
 	p := s.plain()
 	ttl, err := p.writeTTL(opSetNX, key, opts, false)
@@ -99,12 +99,16 @@ func (s *AtomicKVStore) SetNX(ctx context.Context, key string, value any, opts .
 	return stored, nil
 }
 
-// CompareAndSwap replaces the value at key by new if it is old, and reports whether
-// it did. What is compared is JSON text: nil is null, not "missing", and text that
-// another language wrote with spaces differs, and so does a struct that was read as an
-// any, whose members come sorted by name. The time to live is replaced as Set
-// does: without WithTTL the entry never expires; WithKeepTTL keeps its deadline.
-// ErrInvalidValue: JSON can't hold old or new. ErrInvalidTTL: see [WithTTL].
+// CompareAndSwap replaces the value at key by new if the stored value is old, and reports whether
+// it did.
+//
+// It compares JSON text: nil is null, and not a missing key. Text that another language wrote with
+// spaces differs from old. So does the text of a struct that was read as an any, because its
+// members are then sorted by name.
+//
+// CompareAndSwap replaces the time to live as Set does: without WithTTL the entry never expires,
+// and with WithKeepTTL it keeps its deadline. CompareAndSwap returns ErrInvalidValue if JSON cannot
+// represent old or new, and ErrInvalidTTL for bad options; see [WithTTL].
 func (s *AtomicKVStore) CompareAndSwap(ctx context.Context, key string, old, new any, opts ...Option) (bool, error) {
 	p := s.plain()
 	ttl, err := p.writeTTL(opCompareAndSwap, key, opts, true)
@@ -129,8 +133,8 @@ func (s *AtomicKVStore) CompareAndSwap(ctx context.Context, key string, old, new
 	return swapped, nil
 }
 
-// CompareAndDelete removes key if its value is old, and reports whether it did. It
-// compares as CompareAndSwap does. ErrInvalidValue: JSON can't hold old.
+// CompareAndDelete removes key if the stored value is old, and reports whether it did. It compares
+// as CompareAndSwap does. It returns ErrInvalidValue if JSON cannot represent old.
 func (s *AtomicKVStore) CompareAndDelete(ctx context.Context, key string, old any) (bool, error) {
 	p := s.plain()
 	if !s.ready(ctx) {
@@ -147,9 +151,8 @@ func (s *AtomicKVStore) CompareAndDelete(ctx context.Context, key string, old an
 	return deleted, nil
 }
 
-// plain is the store without the atomic operations; nil for a nil store, on which
-// Go's promotion of the embedded methods would panic. That is also why the methods
-// below are written out.
+// plain returns the store without the atomic operations, or nil for a nil store. On a nil store,
+// the promoted methods of the embedded KVStore would panic. Therefore the methods below exist.
 func (s *AtomicKVStore) plain() *KVStore {
 	if s == nil {
 		return nil
@@ -157,8 +160,8 @@ func (s *AtomicKVStore) plain() *KVStore {
 	return &s.KVStore
 }
 
-// ready is KVStore.ready; a store may also lack its atomic half, since KVStore is an
-// exported field that anybody can fill.
+// ready reports whether an operation can begin, as KVStore.ready does. A program can fill the
+// exported field KVStore of a zero AtomicKVStore, so ready also checks the atomic part.
 func (s *AtomicKVStore) ready(ctx context.Context) bool {
 	return s != nil && s.atomic != nil && s.KVStore.ready(ctx)
 }
@@ -170,32 +173,32 @@ func (s *AtomicKVStore) notReady(ctx context.Context, op, key string) error {
 	return s.KVStore.notReady(ctx, op, key)
 }
 
-// GetRaw is [KVStore.GetRaw].
+// GetRaw reads a value as [KVStore.GetRaw] does.
 func (s *AtomicKVStore) GetRaw(ctx context.Context, key string) (value []byte, found bool, err error) {
 	return s.plain().GetRaw(ctx, key)
 }
 
-// Set is [KVStore.Set].
+// Set stores a value as [KVStore.Set] does.
 func (s *AtomicKVStore) Set(ctx context.Context, key string, value any, opts ...Option) error {
 	return s.plain().Set(ctx, key, value, opts...)
 }
 
-// Del is [KVStore.Del].
+// Del removes a key as [KVStore.Del] does.
 func (s *AtomicKVStore) Del(ctx context.Context, key string) error {
 	return s.plain().Del(ctx, key)
 }
 
-// Has is [KVStore.Has].
+// Has looks for an entry as [KVStore.Has] does.
 func (s *AtomicKVStore) Has(ctx context.Context, key string) (bool, error) {
 	return s.plain().Has(ctx, key)
 }
 
-// Expire is [KVStore.Expire].
+// Expire sets a deadline as [KVStore.Expire] does.
 func (s *AtomicKVStore) Expire(ctx context.Context, key string, ttl time.Duration) (bool, error) {
 	return s.plain().Expire(ctx, key, ttl)
 }
 
-// TTL is [KVStore.TTL].
+// TTL returns the time left as [KVStore.TTL] does.
 func (s *AtomicKVStore) TTL(ctx context.Context, key string) (ttl time.Duration, found bool, err error) {
 	return s.plain().TTL(ctx, key)
 }

@@ -6,16 +6,17 @@ import (
 	"github.com/zelt-go/kv/adaptor/driver"
 )
 
-// Clear removes all keys of the namespace, and of no other: not of its children, not of a sibling
-// with a longer name. It is not atomic: it goes in small steps, between which others see some keys
-// gone and not yet others. What is written meanwhile may stay.
+// Clear removes all keys of the namespace. It removes no key of its children, and no key of another
+// namespace with a longer name. Clear is not atomic: it works in small steps, and other callers may
+// see that some keys are gone while others remain. Keys that are written during the call may
+// remain.
 //
-// After an error some keys may be gone (OutcomeUnknown): it can be called again. A backend that can't
-// list keys is ErrStoreOperationFailed, around errors.ErrUnsupported. Like Keys, it looks at
-// all that the backend holds.
+// After an error some keys may be gone (OutcomeUnknown), and Clear can be called again. If the
+// backend cannot list keys, Clear returns ErrStoreOperationFailed that wraps errors.ErrUnsupported.
+// Like Keys, Clear looks at all keys of the backend.
 func (s *KVStore) Clear(ctx context.Context) error { return s.clear(ctx, opClear, false) }
 
-// ClearTree is Clear of the namespace and of all below it.
+// ClearTree removes all keys of the namespace and of all namespaces below, as Clear does.
 func (s *KVStore) ClearTree(ctx context.Context) error { return s.clear(ctx, opClearTree, true) }
 
 func (s *KVStore) clear(ctx context.Context, op string, below bool) error {
@@ -28,8 +29,8 @@ func (s *KVStore) clear(ctx context.Context, op string, below bool) error {
 	return nil
 }
 
-// Clear is [KVStore.Clear].
+// Clear removes all keys as [KVStore.Clear] does.
 func (s *AtomicKVStore) Clear(ctx context.Context) error { return s.plain().Clear(ctx) }
 
-// ClearTree is [KVStore.ClearTree].
+// ClearTree removes all keys as [KVStore.ClearTree] does.
 func (s *AtomicKVStore) ClearTree(ctx context.Context) error { return s.plain().ClearTree(ctx) }

@@ -11,25 +11,25 @@ import (
 	"github.com/zelt-go/kv/internal/codec"
 )
 
-// Code says what kind of failure an [Error] is. There are four.
+// Code names the kind of failure of an [Error]. There are four codes.
 type Code string
 
 const (
-	// CodeInvalidTTL: a time to live that is not positive, or options that
-	// contradict each other. Nothing was changed.
+	// CodeInvalidTTL means that a time to live is not positive, or that options contradict each other. Nothing
+	// was changed.
 	CodeInvalidTTL Code = "INVALID_TTL"
-	// CodeEmptyNamespace: Namespace("").
+	// CodeEmptyNamespace means that the name of a namespace is empty.
 	CodeEmptyNamespace Code = "EMPTY_NAMESPACE"
-	// CodeInvalidValue: a value that JSON can't hold, a stored value that does not
-	// fit the type or the operation. Nothing was changed, but if Op is "Decode" by the
-	// [GetDel] or [Swap] whose old value it is about.
+	// CodeInvalidValue means that JSON cannot represent a value, or that a stored value does not fit the type or
+	// the operation. Nothing was changed, unless Op is "Decode": then [GetDel], [Swap] or [GetExpire] was
+	// applied, and the value that it returns does not decode.
 	CodeInvalidValue Code = "INVALID_VALUE"
-	// CodeStoreOperationFailed: the backend failed, or the context had ended.
-	// [OutcomeUnknown] tells whether a write may have happened all the same.
+	// CodeStoreOperationFailed means that the backend failed, or that the context ended. [OutcomeUnknown] tells
+	// whether a write may have happened.
 	CodeStoreOperationFailed Code = "STORE_OPERATION_FAILED"
 )
 
-// One sentinel per [Code], for errors.Is.
+// The sentinels of the codes, for errors.Is.
 var (
 	ErrInvalidTTL           = errors.New("kv: invalid ttl")
 	ErrEmptyNamespace       = errors.New("kv: empty namespace")
@@ -37,54 +37,73 @@ var (
 	ErrStoreOperationFailed = errors.New("kv: store operation failed")
 )
 
-// sentinels are looked for in this order.
-var sentinels = []struct {
+// codes contains each code with its sentinel, and with the error of a driver that has the code. CodeOf searches
+// it in this order. An error of a driver that is not in the table has the last code.
+var codes = [...]struct {
 	code     Code
 	sentinel error
+	driver   error
 }{
-	{CodeInvalidTTL, ErrInvalidTTL},
-	{CodeEmptyNamespace, ErrEmptyNamespace},
-	{CodeInvalidValue, ErrInvalidValue},
-	{CodeStoreOperationFailed, ErrStoreOperationFailed},
+	{CodeInvalidTTL, ErrInvalidTTL, nil},
+	{CodeEmptyNamespace, ErrEmptyNamespace, nil},
+	{CodeInvalidValue, ErrInvalidValue, driver.ErrInvalidValue},
+	{CodeStoreOperationFailed, ErrStoreOperationFailed, nil},
 }
 
-// CodeOf returns the code of the first [*Error] in err's tree, or of a sentinel in it;
-// "" for an error that is not ours, and for nil.
+// CodeOf returns the code of the first [*Error] in err's tree, or else of the first sentinel. It returns "" for
+// nil and for an error that does not come from this package.
 func CodeOf(err error) Code {
 	var e *Error
 	if errors.As(err, &e) && e != nil {
 		return e.Code
 	}
-	for _, s := range sentinels {
-		if errors.Is(err, s.sentinel) {
-			return s.code
+	for _, c := range codes {
+		if errors.Is(err, c.sentinel) {
+			return c.code
 		}
 	}
 	return ""
 }
 
+// CodeOfDriver returns the code that the error of a driver has in an [*Error], or "" for nil. It is for a
+// [driver.Interceptor], which receives the errors of the driver.
+func CodeOfDriver(err error) Code {
+	if err == nil {
+		return ""
+	}
+	for _, c := range codes {
+		// A write that may have happened has no code that says that nothing was changed.
+		if c.driver != nil && errors.Is(err, c.driver) && !driver.IsUnknown(err) {
+			return c.code
+		}
+	}
+	return CodeStoreOperationFailed
+}
+
 // Error is the error of Namespace and of every store operation.
 //
-// Its text names the operation, the namespace, the code and the kind of cause,
-// never the key or a value: those are often secrets. They can be had from Key, and
-// from Err, whose own text makes no such promise.
+// Its text names the operation, the namespace, the code and the kind of cause. The text never
+// contains the key or the value, because they are often secrets. The field Key and the text of Err
+// may contain them.
 type Error struct {
 	Code Code
-	// Op is the method that failed, such as "Set"; "Get" for [Get], "Of" for [Of]; "Decode" where
-	// [GetDel] or [Swap] has worked, and what came out is not of its type; "Set of GetOrLoad" of
-	// what [OnUnstored] hears.
+	// Op is the name of the failed operation:
+	//   - the name of a method, such as "Set", or of a function, such as "Get" for [Get]
+	//   - "Decode" if [GetDel], [Swap] or [GetExpire] was applied and its result does not decode
+	//   - "Set of GetOrLoad" in the error that [OnUnstored] receives
 	Op string
-	// Namespace is the path as it stands in a physical key: "sessions/admin". For
-	// Op "Namespace" it is the parent's, "" at the top.
+	// Namespace is the whole path as in a physical key, for example "sessions/admin". For the Op
+	// "Namespace" it is the path of the parent, or "" at the top.
 	Namespace string
-	// Key is the key of the operation; never part of the text. Of a batch it is "": see
-	// [KeyErrors]; and of what works on a whole namespace.
+	// Key is the key of the operation. It is "" for a batch (see [KeyErrors]) and for an operation
+	// on a whole namespace.
 	Key string
-	// Err is the cause: the context's error, the driver's, the codec's.
+	// Err is the cause: the error of the context, of the driver or of the codec.
 	Err error
 }
 
-// Error says what failed, on which namespace, and why, without key and value.
+// Error returns the operation, the namespace, the code and the reason, without the key and the
+// value.
 func (e *Error) Error() string {
 	if e == nil {
 		return "kv: no error (nil *adaptor.Error)"
@@ -117,27 +136,27 @@ func (e *Error) Unwrap() error {
 
 // Is reports whether target is the sentinel of e's code.
 func (e *Error) Is(target error) bool {
-	for _, s := range sentinels {
-		if e != nil && s.code == e.Code {
-			return s.sentinel == target
+	for _, c := range codes {
+		if e != nil && c.code == e.Code {
+			return c.sentinel == target
 		}
 	}
 	return false
 }
 
-// MarshalText returns the text of Error, so that an error that is logged as JSON
-// shows no more than that.
+// MarshalText returns the text of Error, so that an error in a JSON log contains no secret.
 func (e *Error) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
 
-// GoString returns the text of Error, so that %#v shows no more than that.
+// GoString returns the text of Error, so that %#v prints no secret.
 func (e *Error) GoString() string { return e.Error() }
 
-// OutcomeUnknown reports whether err is, or wraps, the error of a write that may
-// have happened although it failed: a timeout, a cut connection, a context that
-// ended after the request had left. The key should be read before the write is
-// tried again. Every other failed write was surely not applied. It is false for
-// reads and for nil. Of the error of a batch it tells whether that is so for one of the
-// keys that failed: see [KeyErrors].
+// OutcomeUnknown reports whether err is, or wraps, the error of a write that may have happened
+// although it failed. Causes are a timeout, a cut connection, and a context that ended after the
+// request was sent. Read the key before you repeat such a write. Every other failed write was
+// surely not applied.
+//
+// OutcomeUnknown returns false for nil and for the error of a read. For the error of a batch, it
+// reports whether the outcome of a failed key is unknown; see [KeyErrors].
 func OutcomeUnknown(err error) bool {
 	switch e := err.(type) {
 	case *Error:
@@ -191,8 +210,8 @@ func writes(op string) bool {
 	return true
 }
 
-// failure makes the error of an operation. Name and key are copied: an error may
-// outlive the buffer that a caller's string shares memory with.
+// failure returns the error of an operation. It copies the path and the key, because an error may
+// live longer than the buffer that a caller's string shares memory with.
 func failure(op string, path []string, key string, code Code, cause error) *Error {
 	return &Error{Code: code, Op: op, Namespace: pathText(path), Key: strings.Clone(key), Err: cause}
 }
@@ -201,18 +220,14 @@ func pathText(path []string) string {
 	return strings.TrimSuffix(driver.Key(path, ""), ":")
 }
 
-// driverFailure makes the error of an operation whose backend call failed.
+// driverFailure returns the error of an operation whose call of the driver failed.
 func driverFailure(op string, path []string, key string, cause error) *Error {
-	code := CodeStoreOperationFailed
-	if errors.Is(cause, driver.ErrInvalidValue) && !driver.IsUnknown(cause) {
-		code = CodeInvalidValue
-	}
-	return failure(op, path, key, code, cause)
+	return failure(op, path, key, CodeOfDriver(cause), cause)
 }
 
-// reason is what may be shown of a cause: the text that was made to be shown
-// (by the codec, by us, or by a driver through driver.Reason), that a context ended,
-// or else only the type, because any other text may quote keys and values.
+// reason returns the printable part of a cause. It is the text of the codec, of this package, or of
+// driver.Reason, or says that a context ended. For any other error it is only the type, because the
+// text may quote keys and values.
 func reason(err error) string {
 	if k, some := err.(KeyErrors); some {
 		return k.Error()
@@ -224,7 +239,7 @@ func reason(err error) string {
 	if text := driver.ReasonOf(err); text != "" {
 		return text
 	}
-	for _, known := range []error{context.Canceled, context.DeadlineExceeded, driver.ErrInvalidValue} {
+	for _, known := range []error{context.Canceled, context.DeadlineExceeded, driver.ErrInvalidValue, errors.ErrUnsupported} {
 		if errors.Is(err, known) {
 			return known.Error()
 		}

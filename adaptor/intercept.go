@@ -8,12 +8,12 @@ import (
 	"github.com/zelt-go/kv/adaptor/driver"
 )
 
-// Driver returns the backend behind an adaptor or a store, for code that works below this package: a wrapper,
-// a cache in front of another backend, a copy of raw values. The paths of the returned opener begin at a: for
-// a store, at its namespace. Every optional interface of the backend works through it.
+// Driver returns the backend behind an adaptor or a store. Code below this package needs it, for
+// example a wrapper or a cache in front of another backend. The paths of the returned opener begin
+// at a: for a store, at its namespace. Every optional interface of the backend works through it.
 //
-// An adaptor type of its own, such as *memory.MemoryKV, may have the method Driver() driver.AtomicOpener.
-// Without it, the returned opener opens stores by a's Namespace. Driver(nil) returns nil.
+// An adaptor of another type may have the method Driver() driver.AtomicOpener, as *memory.MemoryKV
+// has. Without it, the returned opener opens stores by a.Namespace. Driver(nil) returns nil.
 func Driver(a AtomicKVAdaptor) driver.AtomicOpener {
 	switch a := a.(type) {
 	case nil:
@@ -29,19 +29,21 @@ func Driver(a AtomicKVAdaptor) driver.AtomicOpener {
 }
 
 // Intercept returns an adaptor of the same stores as a, with every operation passed through i; see
-// [driver.Interceptor]. It is for tracing, metrics and faults. Errors and Calls contain the whole path from
-// the backend, also if a is a store. Loads of [Typed.GetOrLoad] are shared with other adaptors of the same
-// backend.
+// [driver.Interceptor]. It serves tracing, metrics, limits and faults.
 //
-// If a or i is nil, every Namespace fails with ErrStoreOperationFailed.
+// Errors and Calls contain the whole path from the backend, also if a is a store. Loads of
+// [Typed.GetOrLoad] are shared with all other adaptors of the backend. If a or i is nil, every
+// Namespace returns ErrStoreOperationFailed.
 func Intercept(a AtomicKVAdaptor, i driver.Interceptor) AtomicKVAdaptor {
 	return NewAtomic(driver.Intercept(Driver(a), i))
 }
 
-// Ping returns nil if the backend of a can answer now. It is for readiness checks. It stores nothing. Ping
-// returns ErrStoreOperationFailed if the backend does not answer before ctx ends, or if a is nil.
+// Ping returns nil if the backend of a can answer now. It serves readiness checks, and stores
+// nothing. Ping returns ErrStoreOperationFailed if the backend does not answer before ctx ends, or
+// if a is nil.
 //
-// Ping uses [driver.Pinger] if the backend has it, and otherwise looks for one key in the namespace "ping".
+// Ping uses [driver.Pinger] if the backend implements it, and otherwise looks for one key in the
+// namespace "ping".
 func Ping[S Reader](ctx context.Context, a interface{ Namespace(string) (S, error) }) error {
 	if a == nil {
 		return failure(opPing, nil, "", CodeStoreOperationFailed, errNoBackend)
@@ -83,7 +85,7 @@ func (o *storeOpener) Inner(path []string) (driver.AtomicOpener, []string) {
 	return o.store.opener, slices.Concat(o.store.at, path)
 }
 
-// adaptorOpener opens the namespaces of an adaptor of which only Namespace is known.
+// adaptorOpener opens the namespaces of an adaptor by its method Namespace.
 type adaptorOpener struct{ adaptor AtomicKVAdaptor }
 
 // OpenAtomic implements [driver.AtomicOpener].

@@ -8,11 +8,11 @@ import (
 	"github.com/zelt-go/kv/adaptor/driver"
 )
 
-// Result is what came of one key of a GetMany.
+// Result is the result of GetMany for one key.
 type Result[T any] struct {
 	Value T
 	Found bool
-	// Err is nil, or the [*Error] of this key. The other keys may have worked all the same.
+	// Err is nil, or the [*Error] of this key. It says nothing about the other keys.
 	Err error
 }
 
@@ -22,17 +22,17 @@ type Entry struct {
 	Value any
 }
 
-// KeyErrors is the cause of the error of a GetMany, a SetMany or a DelMany of which some keys
-// failed: an error for each key, in the order of the call, nil where the key worked. Each is
-// an [*Error], and [OutcomeUnknown] tells of each.
+// KeyErrors is the cause of the error of a GetMany, SetMany or DelMany in which some keys failed.
+// It contains an error for each key in the order of the call, or nil for a key that did not fail.
+// Each error is an [*Error], and [OutcomeUnknown] tells its state.
 //
 //	var perKey adaptor.KeyErrors
 //	if errors.As(err, &perKey) { … }
 //
-// A call that failed as a whole, without any key having been tried, has another cause.
+// A call that failed as a whole before the first key has another cause.
 type KeyErrors []error
 
-// Error says how many keys failed, and the first one's code and reason.
+// Error returns how many keys failed, and the code and the reason of the first failure.
 func (k KeyErrors) Error() string {
 	failed := 0
 	var first *Error
@@ -65,22 +65,24 @@ func (k KeyErrors) Unwrap() []error {
 	return failed
 }
 
-// GetMany reads many keys, and returns what came of each, in their order, as JSON text that the
-// caller owns. The function [GetMany] decodes it. The reads are not one atomic step. On a server they
-// are one round trip for up to 1,000 keys, to each node of a cluster that has some.
+// GetMany reads many keys and returns one result per key, in the order of keys. A value is JSON
+// text, and the caller owns it. The function [GetMany] decodes the values. The reads are not one
+// atomic step. On a server, up to 1,000 keys take one round trip, and in a Cluster one round trip
+// to each node that has some of the keys.
 //
-// If keys failed, each has its error in its Result, and err, around [KeyErrors], says that there are
-// some. If the call could not begin, there are no results.
+// If some keys failed, each has its error in its Result, and err wraps [KeyErrors]. If the call
+// could not begin, there are no results.
 func (s *KVStore) GetMany(ctx context.Context, keys []string) (results []Result[[]byte], err error) {
 	return s.getMany(ctx, keys)
 }
 
-// SetMany stores many entries as Set does, its options too, which are those of each entry. It is
-// not atomic: others may see some entries and not yet the others. Where a key comes twice, the later
-// entry stays. On a server it takes round trips as GetMany does.
+// SetMany stores many entries as Set does. The options apply to each entry. SetMany is not atomic:
+// other callers may see some of the entries before the others. If a key occurs twice, the later
+// entry remains. On a server it takes round trips as GetMany does.
 //
-// If an entry's value is one that JSON can't hold, nothing is stored: ErrInvalidValue, with its
-// key. If entries failed in the store, the error is around [KeyErrors], and all others are stored.
+// If JSON cannot represent one of the values, SetMany returns ErrInvalidValue with the key of this
+// entry, and stores nothing. If the store fails for some entries, the error wraps [KeyErrors], and
+// all other entries are stored.
 func (s *KVStore) SetMany(ctx context.Context, entries []Entry, opts ...Option) error {
 	ttl, err := s.writeTTL(opSetMany, "", opts, true)
 	if err != nil {
@@ -99,8 +101,8 @@ func (s *KVStore) SetMany(ctx context.Context, entries []Entry, opts ...Option) 
 	return s.perKey(opSetMany, keys, driver.SetMany(ctx, s.store, keys, values, ttl))
 }
 
-// DelMany removes many keys as Del does. It is not atomic. If keys failed, the error is around
-// [KeyErrors], and all others are gone. On a server it takes round trips as GetMany does.
+// DelMany removes many keys as Del does. It is not atomic. If some keys failed, the error wraps
+// [KeyErrors], and all other keys are removed. On a server it takes round trips as GetMany does.
 func (s *KVStore) DelMany(ctx context.Context, keys []string) error {
 	if !s.ready(ctx) {
 		return s.notReady(ctx, opDelMany, "")
@@ -108,8 +110,8 @@ func (s *KVStore) DelMany(ctx context.Context, keys []string) error {
 	return s.perKey(opDelMany, keys, driver.DelMany(ctx, s.store, keys))
 }
 
-// GetMany is the method GetMany with each value decoded into a fresh T, as [Get] does. A value that
-// does not decode into T is the ErrInvalidValue of its key.
+// GetMany is the method GetMany with each value decoded into a new T, as [Get] does. If a value
+// does not decode into T, its key has an ErrInvalidValue.
 func GetMany[T any](ctx context.Context, s Reader, keys []string) ([]Result[T], error) {
 	var store *KVStore
 	if s != nil {
@@ -162,7 +164,7 @@ func someFailed[T any](s *KVStore, results []Result[T]) error {
 	return s.batchFailure(opGetMany, errs)
 }
 
-// perKey makes the error of a batch from those of the driver, of which there may be none.
+// perKey returns the error of a batch whose keys failed with causes. The causes may be nil.
 func (s *KVStore) perKey(op string, keys []string, causes []error) error {
 	var errs KeyErrors
 	for i, cause := range causes {
@@ -180,7 +182,8 @@ func (s *KVStore) perKey(op string, keys []string, causes []error) error {
 	return s.batchFailure(op, errs)
 }
 
-// batchFailure has the code STORE_OPERATION_FAILED if a key has.
+// batchFailure returns the error of a batch. Its code is STORE_OPERATION_FAILED if one of the keys
+// has this code.
 func (s *KVStore) batchFailure(op string, errs KeyErrors) error {
 	code := CodeInvalidValue
 	for _, err := range errs {
@@ -191,17 +194,17 @@ func (s *KVStore) batchFailure(op string, errs KeyErrors) error {
 	return failure(op, s.pathOf(), "", code, errs)
 }
 
-// GetMany is [KVStore.GetMany].
+// GetMany reads many keys as [KVStore.GetMany] does.
 func (s *AtomicKVStore) GetMany(ctx context.Context, keys []string) ([]Result[[]byte], error) {
 	return s.plain().GetMany(ctx, keys)
 }
 
-// SetMany is [KVStore.SetMany].
+// SetMany stores many entries as [KVStore.SetMany] does.
 func (s *AtomicKVStore) SetMany(ctx context.Context, entries []Entry, opts ...Option) error {
 	return s.plain().SetMany(ctx, entries, opts...)
 }
 
-// DelMany is [KVStore.DelMany].
+// DelMany removes many keys as [KVStore.DelMany] does.
 func (s *AtomicKVStore) DelMany(ctx context.Context, keys []string) error {
 	return s.plain().DelMany(ctx, keys)
 }

@@ -6,9 +6,9 @@ import (
 	"github.com/zelt-go/kv/adaptor/driver"
 )
 
-// Persist makes the entry at key one that never expires, whether it had a deadline or not, and
-// reports whether there is an entry; it creates nothing. A backend that can't is
-// ErrStoreOperationFailed, around errors.ErrUnsupported.
+// Persist makes the entry at key never expire, and reports whether there is an entry, with or
+// without a deadline. It creates nothing. If the backend cannot do it, Persist returns
+// ErrStoreOperationFailed that wraps errors.ErrUnsupported.
 func (s *KVStore) Persist(ctx context.Context, key string) (bool, error) {
 	if !s.ready(ctx) {
 		return false, s.notReady(ctx, opPersist, key)
@@ -20,7 +20,7 @@ func (s *KVStore) Persist(ctx context.Context, key string) (bool, error) {
 	return found, nil
 }
 
-// Persist is [KVStore.Persist].
+// Persist removes a deadline as [KVStore.Persist] does.
 func (s *AtomicKVStore) Persist(ctx context.Context, key string) (bool, error) {
 	return s.plain().Persist(ctx, key)
 }

@@ -11,14 +11,13 @@ import (
 	"github.com/zelt-go/kv/internal/codec"
 )
 
-// KVStore is one namespace of a backend. It is made by Namespace, and is itself a
-// [KVAdaptor], whose namespaces are its children. It may be used by many
-// goroutines at once and may be copied. A nil or zero KVStore is valid; all that
-// it does is ErrStoreOperationFailed.
+// KVStore is one namespace of a backend. Namespace makes it. A KVStore is itself a [KVAdaptor], and
+// its namespaces are its children. It may be used concurrently and may be copied. Every operation
+// of a nil or zero KVStore returns ErrStoreOperationFailed.
 //
-// An operation whose context is done fails with ErrStoreOperationFailed around the
-// context's error, before anything happens. A nil context is a programming error: the
-// operation returns ErrStoreOperationFailed and does nothing.
+// If the context is done, an operation returns ErrStoreOperationFailed that wraps the context's
+// error, and does nothing. A nil context is a programming error: the operation returns
+// ErrStoreOperationFailed and does nothing.
 type KVStore struct {
 	path    []string // the whole path from the backend
 	store   driver.Store
@@ -59,7 +58,7 @@ func open[S driver.Store](backend any, openPath func([]string) (S, error), paren
 // errEmptyName is the cause of EMPTY_NAMESPACE.
 var errEmptyName = driver.Reason(errors.New("kv: empty name"), "a namespace needs a name that is not empty")
 
-// Namespace returns the child of the given name; see [KVAdaptor].
+// Namespace returns the child with the given name; see [KVAdaptor].
 func (s *KVStore) Namespace(name string) (*KVStore, error) {
 	if s == nil || s.store == nil {
 		return nil, s.fail(opNamespace, "", errNoStore)
@@ -67,9 +66,9 @@ func (s *KVStore) Namespace(name string) (*KVStore, error) {
 	return openStore(s.backend, s.at, name)
 }
 
-// GetRaw returns the JSON text at key as it is stored. found is false, and err nil,
-// if there is none, or only a placeholder of [Typed.GetOrLoad]. The caller owns the slice. What
-// another program stored in a shared server is not checked here, but by [Get].
+// GetRaw returns the stored JSON text at key. If there is no value, or only a placeholder of
+// [Typed.GetOrLoad], found is false and err is nil. The caller owns the slice. GetRaw does not
+// check text that another program stored in a shared server; [Get] does.
 func (s *KVStore) GetRaw(ctx context.Context, key string) (value []byte, found bool, err error) {
 	return s.get(ctx, opGetRaw, key)
 }
@@ -88,10 +87,9 @@ func (s *KVStore) get(ctx context.Context, op, key string) (value []byte, found 
 	return value, found, nil
 }
 
-// Set stores value at key and replaces what was there, the time to live too:
-// without WithTTL the entry never expires; WithKeepTTL keeps the deadline that it
-// has. The value is copied. ErrInvalidValue: JSON can't hold it. ErrInvalidTTL: see
-// [WithTTL].
+// Set stores value at key, and replaces the previous value and its time to live. Without WithTTL
+// the entry never expires; with WithKeepTTL it keeps its deadline. Set copies the value. It returns
+// ErrInvalidValue if JSON cannot represent value, and ErrInvalidTTL for bad options; see [WithTTL].
 func (s *KVStore) Set(ctx context.Context, key string, value any, opts ...Option) error {
 	ttl, err := s.writeTTL(opSet, key, opts, true)
 	if err != nil {
@@ -110,7 +108,7 @@ func (s *KVStore) Set(ctx context.Context, key string, value any, opts ...Option
 	return nil
 }
 
-// Del removes key. A missing key is no error.
+// Del removes key. It returns nil if the key is missing.
 func (s *KVStore) Del(ctx context.Context, key string) error {
 	if !s.ready(ctx) {
 		return s.notReady(ctx, opDel, key)
@@ -133,9 +131,9 @@ func (s *KVStore) Has(ctx context.Context, key string) (bool, error) {
 	return found, nil
 }
 
-// Expire makes the entry at key expire after ttl from now, and reports whether
-// there is an entry; it creates nothing. A ttl that is not positive is
-// ErrInvalidTTL; it is rounded up to whole milliseconds.
+// Expire sets the deadline of the entry at key to ttl from now, and reports whether there is an
+// entry. It creates nothing. Expire rounds ttl up to whole milliseconds, and returns ErrInvalidTTL
+// if ttl is not positive.
 func (s *KVStore) Expire(ctx context.Context, key string, ttl time.Duration) (bool, error) {
 	ttl, err := wholeTTL(ttl)
 	if err != nil {
@@ -151,9 +149,9 @@ func (s *KVStore) Expire(ctx context.Context, key string, ttl time.Duration) (bo
 	return found, nil
 }
 
-// TTL returns the time that the entry at key has left. A ttl of 0 with found means
-// that it never expires: what is left of a deadline is at least one millisecond.
-// What a Duration can't hold is math.MaxInt64.
+// TTL returns the time left of the entry at key. A ttl of 0 with found == true means that the entry
+// never expires: the time left of an entry with a deadline is at least one millisecond. TTL returns
+// math.MaxInt64 if the time left is longer than a Duration can represent.
 func (s *KVStore) TTL(ctx context.Context, key string) (ttl time.Duration, found bool, err error) {
 	if !s.ready(ctx) {
 		return 0, false, s.notReady(ctx, opTTL, key)
@@ -187,7 +185,7 @@ func (s *KVStore) notReady(ctx context.Context, op, key string) error {
 
 var errNoContext = driver.Reason(errors.New("kv: nil context"), "the context is nil: pass context.Background() if there is no other")
 
-// fail makes the error of an operation of which only the cause is known.
+// fail returns the error of an operation with the given cause.
 func (s *KVStore) fail(op, key string, cause error) error {
 	return driverFailure(op, s.pathOf(), key, cause)
 }
