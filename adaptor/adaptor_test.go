@@ -20,7 +20,7 @@ import (
 
 var ctx = context.Background()
 
-// backend records what the front asks for, and answers as it is told to.
+// backend records its calls, and returns the prepared results.
 type backend struct {
 	calls   []string
 	stored  []byte
@@ -158,16 +158,15 @@ func open(t *testing.T, b *backend) *adaptor.AtomicKVStore {
 	return s
 }
 
-// operation is one call of a store, on key "secret-key", with an option where the
-// method takes some.
+// operation is one call of a store with the key "secret-key", and with an option if the method
+// takes options.
 type operation struct {
 	op     string
 	writes bool
 	call   func(ctx context.Context, s *adaptor.AtomicKVStore, opts ...adaptor.Option) error
 }
 
-// operations lists all. Those that take options are given some, those that take a
-// value store "secret-value".
+// operations contains all operations. Methods that store a value store "secret-value".
 var operations = []operation{
 	{"Get", false, func(ctx context.Context, s *adaptor.AtomicKVStore, _ ...adaptor.Option) error {
 		_, found, err := adaptor.Get[any](ctx, s, "secret-key")
@@ -227,7 +226,7 @@ var operations = []operation{
 	}},
 }
 
-// unfound makes sure that nothing is reported as done beside an error.
+// unfound panics if an operation returned true and an error.
 func unfound(done bool, err error) error {
 	if done && err != nil {
 		panic("done, and an error")
@@ -235,7 +234,7 @@ func unfound(done bool, err error) error {
 	return err
 }
 
-func TestTheFrontTellsTheDriver(t *testing.T) {
+func TestArgumentsReachTheDriver(t *testing.T) {
 	b := &backend{}
 	s := open(t, b)
 	child, err := s.Namespace("child")
@@ -256,7 +255,7 @@ func TestTheFrontTellsTheDriver(t *testing.T) {
 	assert.Equal(t, `CompareAndSwap ["ns"] "k" null [1] 2562047h47m16.854s`, b.last())
 }
 
-func TestWhatIsLeftNeverReadsAsForEver(t *testing.T) {
+func TestTheTimeLeftIsNeverZero(t *testing.T) {
 	for left, want := range map[time.Duration]time.Duration{
 		0: 0, 1: time.Millisecond, -1: time.Millisecond, time.Millisecond + 1: time.Millisecond + 1, math.MaxInt64: math.MaxInt64,
 	} {
@@ -308,7 +307,7 @@ func TestInvalidOptions(t *testing.T) {
 	assert.EqualError(t, err, `kv: Set in namespace "ns": INVALID_TTL: the ttl must be positive, got -1s`)
 }
 
-// Checks come in this order: options, context, value.
+// An operation checks its options, then the context, then the value.
 func TestOrderOfChecks(t *testing.T) {
 	done, cancel := context.WithCancel(ctx)
 	cancel()
@@ -396,7 +395,7 @@ func TestSentinelsAndCodes(t *testing.T) {
 		assert.ErrorIs(t, err, sentinel)
 		assert.ErrorIs(t, err, io.EOF)
 		assert.Equal(t, code, adaptor.CodeOf(err))
-		assert.Equal(t, code, adaptor.CodeOf(fmt.Errorf("a fake's: %w", sentinel)))
+		assert.Equal(t, code, adaptor.CodeOf(fmt.Errorf("from a fake: %w", sentinel)))
 		for other, sentinel := range sentinels {
 			assert.Equal(t, code == other, errors.Is(err, sentinel))
 		}
@@ -433,11 +432,11 @@ func TestEmptyNamespace(t *testing.T) {
 	assert.EqualError(t, err, `kv: Namespace: EMPTY_NAMESPACE: a namespace needs a name that is not empty`)
 }
 
-// A sibling opened from one parent never changes another's path.
+// Opening a namespace never changes the path of a sibling.
 func TestSiblingsDoNotShareAPath(t *testing.T) {
 	b := &backend{}
 	s := open(t, b)
-	for _, name := range []string{"x", "y"} { // to a path with room to grow
+	for _, name := range []string{"x", "y"} { // so that the slice of the path has spare capacity
 		var err error
 		s, err = s.Namespace(name)
 		require.NoError(t, err)
@@ -512,7 +511,7 @@ type leaky struct{ err error }
 
 func (l leaky) MarshalJSON() ([]byte, error) { return nil, l.err }
 
-// No error text holds a key or a value, whatever codec or marshaler wrote it.
+// No error text contains a key or a value, also if a codec or a marshaler wrote the text.
 func TestErrorsKeepSecrets(t *testing.T) {
 	s := open(t, &backend{stored: []byte(`"secret"`)})
 	get := func(_ any, _ bool, err error) error { return err }
@@ -553,7 +552,7 @@ func TestAFailedGetReturnsTheZeroValue(t *testing.T) {
 	assert.Zero(t, v)
 }
 
-// What another program stored in a shared server is checked when it is read.
+// Get checks text that another program stored in a shared server.
 func TestGetChecksForeignText(t *testing.T) {
 	for _, text := range []string{"", "hello", "\"\xff\"", `"\ud800"`, `{"a":1`, "1 2"} {
 		s := open(t, &backend{stored: []byte(text)})

@@ -7,12 +7,12 @@ import (
 	"github.com/zelt-go/kv/adaptor/driver"
 )
 
-// bare is a backend that has none of the optional interfaces. Others may come in between two of
-// its operations.
+// bare is a backend without optional interfaces. The function between runs before each operation,
+// as another caller.
 type bare struct {
 	entries map[string]string
 	ttls    map[string]time.Duration
-	between func(op, key string) error // nil: nothing
+	between func(op, key string) error // may be nil
 }
 
 func newBare() *bare {
@@ -101,7 +101,7 @@ func (s bareStore) CompareAndSwap(_ context.Context, key string, old, new []byte
 		return false, err
 	}
 	if value, found := s.entries[key]; !found || value != string(old) {
-		clear(old) // it is the backend's
+		clear(old) // the backend owns it
 		clear(new)
 		return false, nil
 	}

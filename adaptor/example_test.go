@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/zelt-go/kv/adaptor"
+	"github.com/zelt-go/kv/adaptor/driver"
 	"github.com/zelt-go/kv/memory"
 )
 
@@ -16,7 +18,7 @@ type User struct {
 	Name string `json:"name"`
 }
 
-// newKV is any adaptor: here, memory.
+// newKV returns an adaptor, here a MemoryKV.
 func newKV() adaptor.AtomicKVAdaptor {
 	kv, err := memory.New(memory.Config{})
 	if err != nil {
@@ -51,7 +53,7 @@ func ExampleKVStore_Expire() {
 	sessions, _ := kv.Namespace("sessions")
 	_ = sessions.Set(ctx, "abc", User{ID: "42"}, adaptor.WithTTL(30*time.Minute))
 
-	// A request came: the session lives on for 30 minutes.
+	// A request arrived: the session lives for 30 more minutes.
 	alive, err := sessions.Expire(ctx, "abc", 30*time.Minute)
 	fmt.Println(alive, err)
 
@@ -66,7 +68,7 @@ func ExampleAtomicKVStore_IncrTTL() {
 	ctx, kv := context.Background(), newKV()
 	limits, _ := kv.Namespace("ratelimit")
 
-	// The first call of a window opens it; the others do not move its end.
+	// The first call opens the window. The other calls do not move its end.
 	for range 3 {
 		n, resetsIn, err := limits.IncrTTL(ctx, "client-7", 1, adaptor.WithTTL(time.Minute))
 		if err != nil {
@@ -84,15 +86,15 @@ func ExampleAtomicKVStore_CompareAndDelete() {
 	ctx, kv := context.Background(), newKV()
 	locks, _ := kv.Namespace("locks")
 
-	token := "a token of this holder alone"
+	token := "a random token of this holder"
 	acquired, err := locks.SetNX(ctx, "report", token, adaptor.WithTTL(30*time.Second))
 	fmt.Println(acquired, err)
 
-	// Still needed? Extend it, if it is still ours.
+	// Extend the lock only if this holder still owns it.
 	extended, err := locks.CompareAndSwap(ctx, "report", token, token, adaptor.WithTTL(30*time.Second))
 	fmt.Println(extended, err)
 
-	// Done? Release it, if it is still ours: a plain Del could release another's.
+	// Release it only if this holder still owns it: Del could release the lock of another holder.
 	released, err := locks.CompareAndDelete(ctx, "report", token)
 	fmt.Println(released, err)
 	// Output:
@@ -101,7 +103,36 @@ func ExampleAtomicKVStore_CompareAndDelete() {
 	// true <nil>
 }
 
-// Of many who come with a one-time token, one gets in.
+func ExampleAtomicKVStore_SetNX() {
+	ctx, kv := context.Background(), newKV()
+	jobs, _ := kv.Namespace("jobs")
+
+	// The first process that starts the job of today runs it.
+	for _, process := range []string{"a", "b"} {
+		first, err := jobs.SetNX(ctx, "2026-11-30", process, adaptor.WithTTL(24*time.Hour))
+		fmt.Println(process, first, err)
+	}
+	// Output:
+	// a true <nil>
+	// b false <nil>
+}
+
+func ExampleAtomicKVStore_CompareAndSwap() {
+	ctx, kv := context.Background(), newKV()
+	orders, _ := kv.Namespace("orders")
+	_ = orders.Set(ctx, "7", "paid")
+
+	// Only an order that is paid is shipped.
+	for range 2 {
+		shipped, err := orders.CompareAndSwap(ctx, "7", "paid", "shipped")
+		fmt.Println(shipped, err)
+	}
+	// Output:
+	// true <nil>
+	// false <nil>
+}
+
+// If several callers present the same one-time token, exactly one call is valid.
 func ExampleGetDel() {
 	ctx, kv := context.Background(), newKV()
 	tokens, _ := kv.Namespace("login-tokens")
@@ -142,13 +173,79 @@ func ExampleGetMany() {
 	for _, user := range users { // in the order of the keys
 		fmt.Println(user.Found, user.Value.Name, user.Err)
 	}
-	fmt.Println(err) // of the keys that failed, if some did
+	fmt.Println(err) // wraps KeyErrors if some keys failed
 	// Output:
 	// <nil>
 	// true Grace <nil>
 	// false  <nil>
 	// true Ada <nil>
 	// <nil>
+}
+
+func ExampleKVStore_SetMany() {
+	ctx, kv := context.Background(), newKV()
+	prices, _ := kv.Namespace("prices")
+
+	err := prices.SetMany(ctx, []adaptor.Entry{{Key: "apple", Value: 120}, {Key: "pear", Value: 150}}, adaptor.WithTTL(time.Hour))
+	fmt.Println(err)
+	price, found, err := adaptor.Get[int](ctx, prices, "pear")
+	fmt.Println(price, found, err)
+	// Output:
+	// <nil>
+	// 150 true <nil>
+}
+
+func ExampleKeyErrors() {
+	ctx, kv := context.Background(), newKV()
+	prices, _ := kv.Namespace("prices")
+	_ = prices.SetMany(ctx, []adaptor.Entry{{Key: "apple", Value: 120}, {Key: "pear", Value: "on request"}})
+
+	keys := []string{"apple", "pear"}
+	_, err := adaptor.GetMany[int](ctx, prices, keys)
+	var perKey adaptor.KeyErrors
+	if errors.As(err, &perKey) {
+		for i, err := range perKey { // in the order of keys, nil for a key that did not fail
+			fmt.Printf("%s %q\n", keys[i], adaptor.CodeOf(err))
+		}
+	}
+	// Output:
+	// apple ""
+	// pear "INVALID_VALUE"
+}
+
+func ExampleKVStore_Persist() {
+	ctx, kv := context.Background(), newKV()
+	carts, _ := kv.Namespace("carts")
+	_ = carts.Set(ctx, "guest-7", []string{"apple"}, adaptor.WithTTL(time.Hour))
+
+	// The guest creates an account: the cart no longer expires.
+	found, err := carts.Persist(ctx, "guest-7")
+	fmt.Println(found, err)
+	ttl, found, err := carts.TTL(ctx, "guest-7")
+	fmt.Println(ttl, found, err) // a TTL of 0 and found: the entry never expires
+	// Output:
+	// true <nil>
+	// 0s true <nil>
+}
+
+func ExampleKVStore_Tree() {
+	ctx, kv := context.Background(), newKV()
+	tenants, _ := kv.Namespace("tenants")
+	for _, name := range []string{"a", "b"} {
+		users, _ := tenants.Namespace(name)
+		_ = users.Set(ctx, "user", 1)
+	}
+
+	var paths []string
+	for key, err := range tenants.Tree(ctx) {
+		if err != nil {
+			return // the keys so far are correct but incomplete
+		}
+		paths = append(paths, strings.Join(append(key.Path, key.Key), "/"))
+	}
+	slices.Sort(paths)
+	fmt.Println(paths)
+	// Output: [a/user b/user]
 }
 
 func ExampleKVStore_Keys() {
@@ -159,7 +256,7 @@ func ExampleKVStore_Keys() {
 	n := 0
 	for key, err := range users.Keys(ctx) {
 		if err != nil {
-			return // what came is true, and not all
+			return // the keys so far are correct but incomplete
 		}
 		if strings.HasPrefix(key, "4") {
 			_ = users.Del(ctx, key) // the loop may use the store
@@ -177,7 +274,7 @@ func ExampleKVStore_Clear() {
 	_ = users.Set(ctx, "42", 1)
 	_ = sessions.Set(ctx, "abc", 1)
 
-	err := users.Clear(ctx) // the users, and not their sessions
+	err := users.Clear(ctx) // removes the users and keeps their sessions
 	left, _ := sessions.Has(ctx, "abc")
 	fmt.Println(left, err)
 
@@ -203,7 +300,7 @@ func ExampleKVStore_Namespace() {
 	// Output: false
 }
 
-// A store is an adaptor: what is written for an app works inside one tenant.
+// A store is an adaptor: a service of a whole app also works inside one tenant.
 func ExampleAtomicKVStore_Namespace() {
 	kv := newKV()
 	newCounter := func(kv adaptor.AtomicKVAdaptor) (*adaptor.AtomicKVStore, error) { return kv.Namespace("visits") }
@@ -248,10 +345,10 @@ func ExampleOf() {
 	// 1h0m0s
 }
 
-// errNoRows is what the database says of a user that there is not.
+// errNoRows is the error of the database for a user that does not exist.
 var errNoRows = errors.New("no rows")
 
-// selectUser is slow, and knows one user.
+// selectUser simulates a slow query of a database with one user.
 func selectUser(_ context.Context, id string) (User, error) {
 	fmt.Println("select", id)
 	if id != "42" {
@@ -265,9 +362,9 @@ func ExampleTyped_GetOrLoad() {
 	store, _ := kv.Namespace("users")
 
 	users := adaptor.Of[User](store,
-		adaptor.DefaultTTL(time.Hour), // of a user
-		adaptor.NoneTTL(time.Minute),  // of "there is none"
-		adaptor.Jitter(0.1),           // both up to a tenth shorter
+		adaptor.DefaultTTL(time.Hour), // for a user
+		adaptor.NoneTTL(time.Minute),  // for a user that does not exist
+		adaptor.Jitter(0.1),           // both are up to a tenth shorter
 	)
 	find := func(id string) (User, bool, error) {
 		return users.GetOrLoad(ctx, id, func(ctx context.Context) (adaptor.Loaded[User], error) {
@@ -288,6 +385,36 @@ func ExampleTyped_GetOrLoad() {
 	// select 43
 	// { } false <nil>
 	// { } false <nil>
+}
+
+func ExampleOutcomeUnknown() {
+	// An interceptor loses the answer of the first write, as a cut connection does.
+	lost := false
+	kv := adaptor.Intercept(newKV(), func(ctx context.Context, call *driver.Call) error {
+		err := call.Next(ctx)
+		if call.Method == "Incr" && !lost {
+			lost = true
+			return errors.New("connection lost")
+		}
+		return err
+	})
+	ctx := context.Background()
+	stock, _ := kv.Namespace("stock")
+
+	_, err := stock.Incr(ctx, "apple", 10)
+	if adaptor.OutcomeUnknown(err) { // a repeated Incr could count twice: look first
+		n, found, err := adaptor.Get[int](ctx, stock, "apple")
+		fmt.Println(n, found, err)
+	}
+	// Output: 10 true <nil>
+}
+
+func ExamplePing() {
+	kv := newKV()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	fmt.Println(adaptor.Ping(ctx, kv)) // for the readiness check of a server
+	// Output: <nil>
 }
 
 func ExampleError() {

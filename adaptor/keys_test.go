@@ -18,11 +18,11 @@ import (
 	"github.com/zelt-go/kv/adaptor/driver"
 )
 
-// lister is a backend that can list its keys, and can't clear.
+// lister is a backend that can list its keys and has no Clearer.
 type lister struct {
 	*bare
 	path []string
-	err  error // after the keys
+	err  error // returned after the keys
 }
 
 func (l lister) OpenAtomic(path []string) (driver.AtomicStore, error) {
@@ -44,7 +44,7 @@ func (s listerStore) Del(ctx context.Context, key string) error {
 	return s.bareStore.Del(ctx, s.at(key))
 }
 
-// Keys goes on after yield has said no: the front does not mind.
+// Keys continues after yield has returned false. The front must ignore this.
 func (s listerStore) Keys(_ context.Context, below bool, yield func([]string, string) bool) error {
 	var all []string
 	for physical := range s.entries {
@@ -69,7 +69,7 @@ func first[A any](seq iter.Seq2[A, error]) (n int, err error) {
 	return n, nil
 }
 
-// listings is all that needs keys.
+// listings contains the operations that list keys.
 func listings(ctx context.Context, s *adaptor.AtomicKVStore) map[string]func() error {
 	return map[string]func() error{
 		"Keys":      func() error { _, err := first(s.Keys(ctx)); return err },
@@ -79,7 +79,7 @@ func listings(ctx context.Context, s *adaptor.AtomicKVStore) map[string]func() e
 	}
 }
 
-func TestListingsFail(t *testing.T) {
+func TestErrorsOfKeysAndClear(t *testing.T) {
 	done, cancel := context.WithCancel(ctx)
 	cancel()
 	s, err := adaptor.NewAtomic(newBare()).Namespace("ns")
@@ -103,17 +103,17 @@ func TestListingsFail(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, s.Set(ctx, "secret-key", 1))
 	n, err := first(s.Keys(ctx))
-	assert.Equal(t, 1, n, "what came before the error")
+	assert.Equal(t, 1, n, "the keys before the error")
 	assert.ErrorIs(t, err, io.EOF)
 	assert.NotContains(t, err.Error(), "secret")
 	assert.False(t, adaptor.OutcomeUnknown(err), "a read")
 	err = s.Clear(ctx)
 	assert.ErrorIs(t, err, io.EOF)
-	assert.True(t, adaptor.OutcomeUnknown(err), "a key is gone")
+	assert.True(t, adaptor.OutcomeUnknown(err), "a key was deleted")
 }
 
-// The loop may end at any time: nothing comes after that, whatever the driver does.
-func TestLoopsEnd(t *testing.T) {
+// A loop may end at any key. Nothing follows, regardless of the driver.
+func TestNothingFollowsTheEndOfALoop(t *testing.T) {
 	b := lister{bare: newBare(), err: io.EOF}
 	s, err := adaptor.NewAtomic(b).Namespace("ns")
 	require.NoError(t, err)
@@ -141,7 +141,7 @@ func TestLoopsEnd(t *testing.T) {
 	cancel()
 }
 
-// A backend that can list, and not clear, is cleared by its keys.
+// Clear deletes the listed keys if the backend has no Clearer.
 func TestClearWithoutClearer(t *testing.T) {
 	b := lister{bare: newBare()}
 	kv := adaptor.NewAtomic(b)

@@ -14,7 +14,7 @@ import (
 	"github.com/zelt-go/kv/adaptor/driver"
 )
 
-// batches is each batch of n keys, and whether it writes.
+// batches contains each batch operation on n keys.
 func batches(n int) map[string]func(ctx context.Context, s *adaptor.AtomicKVStore, opts ...adaptor.Option) error {
 	keys, entries := make([]string, n), make([]adaptor.Entry, n)
 	for i := range n {
@@ -55,11 +55,11 @@ func TestBatchesReachTheDriverOnce(t *testing.T) {
 	for _, call := range batches(0) {
 		require.NoError(t, call(ctx, s))
 	}
-	assert.Empty(t, b.calls, "of no keys there is nothing to ask")
+	assert.Empty(t, b.calls, "an empty batch does not reach the driver")
 }
 
-// Options, context and value are checked in this order, before any key.
-func TestBatchesCheckFirst(t *testing.T) {
+// A batch checks options, context and values, in this order, before the first key.
+func TestBatchesCheckArgumentsBeforeTheFirstKey(t *testing.T) {
 	done, cancel := context.WithCancel(ctx)
 	cancel()
 	b := &backend{}
@@ -87,9 +87,9 @@ func TestBatchesCheckFirst(t *testing.T) {
 	assert.ErrorIs(t, err, adaptor.ErrStoreOperationFailed)
 }
 
-// On a backend without driver.Batch, each key is tried, and fails or works alone; a context that ends
-// ends the rest.
-func TestPartialFailure(t *testing.T) {
+// Without driver.Batch, the front tries each key, and a key that fails does not affect the others.
+// When the context ends, the remaining keys are not tried.
+func TestEachKeyOfABatchFailsAlone(t *testing.T) {
 	for name, call := range batches(5) {
 		b := newBare()
 		s, err := adaptor.NewAtomic(b).Namespace("ns")
@@ -121,7 +121,7 @@ func TestPartialFailure(t *testing.T) {
 		assert.Equal(t, writes, adaptor.OutcomeUnknown(perKey[3]), name)
 		assert.False(t, adaptor.OutcomeUnknown(perKey[4]), "surely not applied")
 
-		assert.Equal(t, adaptor.CodeStoreOperationFailed, adaptor.CodeOf(err), "one of them is")
+		assert.Equal(t, adaptor.CodeStoreOperationFailed, adaptor.CodeOf(err), "the code of one key")
 		assert.Equal(t, writes, adaptor.OutcomeUnknown(err), name)
 		assert.ErrorContains(t, err, `kv: `+name+` in namespace "ns": STORE_OPERATION_FAILED: 3 of 5 keys failed, the first with INVALID_VALUE: too long`)
 		assert.NotContains(t, err.Error(), "secret")
@@ -129,8 +129,8 @@ func TestPartialFailure(t *testing.T) {
 	}
 }
 
-// A driver that answers for another number of keys fails, and nothing panics.
-func TestBatchOfAnotherLength(t *testing.T) {
+// A driver that returns results for another number of keys causes an error and no panic.
+func TestBackendReturnsAWrongNumberOfResults(t *testing.T) {
 	for name, call := range batches(3) {
 		s, err := adaptor.NewAtomic(short{}).Namespace("ns")
 		require.NoError(t, err)

@@ -13,7 +13,7 @@ import (
 	"github.com/zelt-go/kv/adaptor/driver"
 )
 
-// interfere has the actions happen before the first writes, one each.
+// interfere runs one of the actions before each of the first writes.
 func (b *bare) interfere(actions ...func()) {
 	b.between = func(op, _ string) error {
 		if op != "Get" && len(actions) > 0 {
@@ -25,9 +25,9 @@ func (b *bare) interfere(actions ...func()) {
 	}
 }
 
-// On a backend without driver.Taker, GetDel and Swap take out what is there at the moment of the
-// write, whatever comes between it and the read.
-func TestTakeWithoutTaker(t *testing.T) {
+// Without driver.Taker, GetDel and Swap return the value at the moment of the write, even if other
+// callers write between the read and the write.
+func TestGetDelAndSwapWithoutTaker(t *testing.T) {
 	b := newBare()
 	s, err := adaptor.NewAtomic(b).Namespace("ns")
 	require.NoError(t, err)
@@ -45,7 +45,7 @@ func TestTakeWithoutTaker(t *testing.T) {
 	b.interfere(remove)
 	_, found, err = s.GetDel(ctx, "k")
 	require.NoError(t, err)
-	assert.False(t, found, "another one took it")
+	assert.False(t, found, "another caller took it")
 
 	put("1")()
 	b.interfere(put("2"), remove, put("4"))
@@ -64,8 +64,9 @@ func TestTakeWithoutTaker(t *testing.T) {
 	assert.Zero(t, b.ttls["k"], "a new entry has no deadline to keep")
 }
 
-// It goes on no longer than its context, and a write without an answer is not repeated.
-func TestTakeWithoutTakerEnds(t *testing.T) {
+// Without driver.Taker, GetDel and Swap end with their context, and never repeat a write without an
+// answer.
+func TestGetDelAndSwapWithoutTakerEnd(t *testing.T) {
 	b := newBare()
 	s, err := adaptor.NewAtomic(b).Namespace("ns")
 	require.NoError(t, err)
@@ -77,7 +78,7 @@ func TestTakeWithoutTakerEnds(t *testing.T) {
 		ends, cancel := context.WithCancel(ctx)
 		b.between = func(op, _ string) error {
 			if op != "Get" {
-				b.entries["k"] += "1" // always in between
+				b.entries["k"] += "1" // another caller is always faster
 				cancel()
 			}
 			return nil
@@ -100,7 +101,7 @@ func TestTakeWithoutTakerEnds(t *testing.T) {
 	}
 }
 
-// contrary finds nothing, and takes nothing for missing.
+// contrary is a backend whose Get finds nothing and whose SetNX finds an entry.
 type contrary struct{ bareStore }
 
 func (contrary) OpenAtomic([]string) (driver.AtomicStore, error) { return contrary{}, nil }
@@ -111,8 +112,8 @@ func (contrary) SetNX(context.Context, string, []byte, time.Duration) (bool, err
 	return false, nil
 }
 
-// A backend that contradicts itself makes an error, and no loop without an end.
-func TestABackendThatContradictsItself(t *testing.T) {
+// A backend whose methods disagree causes an error, and no endless loop.
+func TestContradictoryBackendCausesAnError(t *testing.T) {
 	s, err := adaptor.NewAtomic(contrary{}).Namespace("ns")
 	require.NoError(t, err)
 	h := adaptor.Of[int](s)
@@ -128,8 +129,9 @@ func TestABackendThatContradictsItself(t *testing.T) {
 	assert.Equal(t, 7, value, "not stored, but loaded")
 }
 
-// What does not decode is out all the same, and nothing says that the write was not applied.
-func TestTakenButNotDecoded(t *testing.T) {
+// GetDel and Swap of a value that does not decode return an error that does not say that the write
+// was not applied.
+func TestGetDelAndSwapOfAValueThatDoesNotDecode(t *testing.T) {
 	s := open(t, &backend{stored: []byte(`"secret"`)})
 	_, found, err := adaptor.GetDel[int](ctx, s, "secret-key")
 	assert.False(t, found)
@@ -144,7 +146,7 @@ func TestTakenButNotDecoded(t *testing.T) {
 	assert.ErrorIs(t, err, adaptor.ErrStoreOperationFailed)
 }
 
-// What a backend can't do is said, and is errors.ErrUnsupported.
+// Persist returns errors.ErrUnsupported if the backend cannot do it.
 func TestPersistWithoutPersister(t *testing.T) {
 	s, err := adaptor.NewAtomic(newBare()).Namespace("ns")
 	require.NoError(t, err)

@@ -81,10 +81,23 @@ func TestConformanceThroughIntercept(t *testing.T) {
 	adaptortest.TestAtomicAdaptor(t, adaptortest.Harness[adaptor.AtomicKVAdaptor]{New: intercepted})
 }
 
+// The suite also passes through a tracing interceptor around another one.
 func TestConformanceThroughTwoIntercepts(t *testing.T) {
 	adaptortest.TestAtomicAdaptor(t, adaptortest.Harness[adaptor.AtomicKVAdaptor]{
-		New: func(t testing.TB) adaptor.AtomicKVAdaptor { return adaptor.Intercept(intercepted(t), pass) },
+		New: func(t testing.TB) adaptor.AtomicKVAdaptor { return adaptor.Intercept(intercepted(t), trace(t)) },
 	})
+}
+
+// trace returns an interceptor that reads the fields of each Call, as a tracer does.
+func trace(t testing.TB) driver.Interceptor {
+	return func(ctx context.Context, call *driver.Call) error {
+		assert.NotEmpty(t, call.Namespace())
+		err := call.Next(ctx)
+		if call.Found || call.Applied {
+			assert.Empty(t, adaptor.CodeOfDriver(err), call.Method)
+		}
+		return err
+	}
 }
 
 // hot returns a store with 1,000 entries and their keys.

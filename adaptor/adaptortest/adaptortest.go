@@ -1,12 +1,13 @@
-// Package adaptortest is the conformance suite that every adaptor runs: one line,
-// and its author knows.
+// Package adaptortest is the conformance suite of adaptors. The test of an adaptor runs it in one
+// line:
 //
 //	func TestConformance(t *testing.T) {
 //		adaptortest.TestAtomicAdaptor(t, adaptortest.Harness[adaptor.AtomicKVAdaptor]{New: newMine})
 //	}
 //
-// Each rule of the contract that a backend can break is a case of its own. A case
-// that fails says which rule, what was done, what came back and what was promised.
+// Each rule of the contract that a backend can break is one case, and runs as a subtest. A failing
+// case prints the rule, the operations, their results and the promised results. A case about an
+// operation that the backend does not support (errors.ErrUnsupported) passes.
 package adaptortest
 
 import (
@@ -21,30 +22,29 @@ import (
 	"github.com/zelt-go/kv/adaptor"
 )
 
-// Harness says how the suite gets adaptors, and how time passes for them. A is
-// adaptor.KVAdaptor or adaptor.AtomicKVAdaptor.
+// Harness makes the adaptors of the suite and controls their time. A is adaptor.KVAdaptor or
+// adaptor.AtomicKVAdaptor.
 type Harness[A any] struct {
-	// New makes an adaptor that holds no data and is ready to serve. It is called
-	// once per case, and again for one that is repeated (see Margin). It may call
-	// t.Cleanup and t.Fatal.
+	// New returns an adaptor that contains no data and is ready to serve. The suite calls it once
+	// per case, and again if it repeats the case (see Margin). New may call t.Cleanup and t.Fatal.
 	New func(t testing.TB) A
 
-	// Advance lets d pass by the clock of the adaptor that New made last: for a
-	// server, mostly time.Sleep. Nil means that the adaptor takes its time from
-	// package time, in this process: each case then runs in a bubble of
-	// testing/synctest, where New is called too, and hours pass at once.
+	// Advance waits until d has passed by the clock of the adaptor that New returned last. For a
+	// server it usually calls time.Sleep. Nil means that the adaptor uses package time in this
+	// process. Each case, with its call of New, then runs in a bubble of testing/synctest, where
+	// waiting takes no time.
 	Advance func(t testing.TB, d time.Duration)
 
-	// Margin is how far before and after a deadline the suite looks. Zero means one
-	// nanosecond before and the deadline itself, which is what a clock in this
-	// process can keep; a server needs some milliseconds. With Advance, a case that
-	// fails after the machine was busy elsewhere for as long says nothing about the
-	// adaptor, and is repeated, twice at most.
+	// Margin is the distance from a deadline at which the suite looks at an entry. Zero means one
+	// nanosecond before the deadline, and the deadline itself, which a clock in this process can
+	// keep. A server needs some milliseconds. With Advance, the suite repeats a failed case at most
+	// twice if the machine was late by the margin, because the failure then says nothing about the
+	// adaptor.
 	Margin time.Duration
 }
 
-// TestAdaptor runs the cases of the operations of [adaptor.KVStore], each as a
-// subtest named after its rule.
+// TestAdaptor runs the cases of the operations of [adaptor.KVStore]. Each case is a subtest with
+// the name of its rule.
 func TestAdaptor(t *testing.T, h Harness[adaptor.KVAdaptor]) {
 	t.Helper()
 	for _, c := range allPlainCases() {
@@ -52,7 +52,7 @@ func TestAdaptor(t *testing.T, h Harness[adaptor.KVAdaptor]) {
 	}
 }
 
-// TestAtomicAdaptor runs the cases of TestAdaptor and those of the atomic operations.
+// TestAtomicAdaptor runs the cases of TestAdaptor and the cases of the atomic operations.
 func TestAtomicAdaptor(t *testing.T, h Harness[adaptor.AtomicKVAdaptor]) {
 	t.Helper()
 	for _, c := range allCases() {
@@ -60,7 +60,7 @@ func TestAtomicAdaptor(t *testing.T, h Harness[adaptor.AtomicKVAdaptor]) {
 	}
 }
 
-// both makes the two views of one atomic adaptor.
+// both returns a function that makes the plain and the atomic view of one adaptor.
 func both(h Harness[adaptor.AtomicKVAdaptor]) func(testing.TB) (adaptor.KVAdaptor, adaptor.AtomicKVAdaptor) {
 	return func(t testing.TB) (adaptor.KVAdaptor, adaptor.AtomicKVAdaptor) {
 		a := h.New(t)
@@ -71,7 +71,7 @@ func both(h Harness[adaptor.AtomicKVAdaptor]) func(testing.TB) (adaptor.KVAdapto
 // A testCase is one rule.
 type testCase struct {
 	name string // in subtests: Group/rule
-	rule string // what is promised, in a sentence
+	rule string // the promise, in a sentence
 	run  func(*check)
 }
 
@@ -92,7 +92,7 @@ func report(t *testing.T, c testCase, k clock, newAdaptors func(testing.TB) (ada
 	})
 }
 
-// runCase runs one case and returns what it found, without failing t.
+// runCase runs one case and returns its failures without failing t.
 func runCase(t *testing.T, c testCase, k clock, newAdaptors func(testing.TB) (adaptor.KVAdaptor, adaptor.AtomicKVAdaptor)) (failures []string) {
 	body := func(t *testing.T) (late time.Duration) {
 		found := &check{TB: t, clock: k}
@@ -121,7 +121,7 @@ func runCase(t *testing.T, c testCase, k clock, newAdaptors func(testing.TB) (ad
 	return failures
 }
 
-// clock is the part of a harness that is about time.
+// clock is the part of a harness that controls time.
 type clock struct {
 	advance func(t testing.TB, d time.Duration)
 	margin  time.Duration
@@ -129,11 +129,11 @@ type clock struct {
 
 func (h Harness[A]) clock() clock { return clock{h.Advance, h.Margin} }
 
-// enough ends a case that can't go on.
+// enough ends a case that cannot continue.
 type enough struct{}
 
-// check is what a case works with. Its helpers do one operation each, and end the
-// case when that fails with an error that the rule does not expect.
+// check is the context of a case. Its helpers do one operation each. They end the case if the
+// operation returns an error that the rule does not allow.
 type check struct {
 	testing.TB
 	clock
@@ -145,7 +145,7 @@ type check struct {
 
 var background = context.Background()
 
-// fail notes what was done, what came back and what was promised.
+// fail records the operations, the result and the promised result.
 func (c *check) fail(done, got, want string) {
 	c.failures = append(c.failures, fmt.Sprintf("did:      %s\ngot:      %s\npromised: %s", done, shorten(got), shorten(want)))
 }
@@ -158,14 +158,14 @@ func shorten(s string) string {
 	return s
 }
 
-// equal fails if got is not want.
+// equal records a failure if got is not want.
 func (c *check) equal(done string, got, want any) {
 	if g, w := fmt.Sprintf("%v", got), fmt.Sprintf("%v", want); g != w {
 		c.fail(done, g, w)
 	}
 }
 
-// must ends the case on an error.
+// must ends the case if err is not nil.
 func (c *check) must(done string, err error) {
 	if err != nil {
 		c.fail(done, "error: "+err.Error(), "no error")
@@ -173,7 +173,7 @@ func (c *check) must(done string, err error) {
 	}
 }
 
-// refused fails unless err has the code, is surely not applied, and keeps secrets.
+// refused records a failure unless err has the code, is surely not applied, and contains no secret.
 func (c *check) refused(done string, err error, code adaptor.Code) {
 	switch {
 	case adaptor.CodeOf(err) != code:
@@ -203,7 +203,7 @@ func (c *check) atomicStore(name string) *adaptor.AtomicKVStore {
 	return s
 }
 
-// pass lets d pass.
+// pass waits until d has passed.
 func (c *check) pass(d time.Duration) {
 	if c.advance != nil {
 		c.advance(c.TB, d)
@@ -214,10 +214,10 @@ func (c *check) pass(d time.Duration) {
 	synctest.Wait()
 }
 
-// toDeadline passes what is left of ttl except for the margin.
+// toDeadline waits for ttl minus the margin.
 func (c *check) toDeadline(ttl time.Duration) { c.pass(ttl - c.before()) }
 
-// overDeadline passes the rest.
+// overDeadline waits from the margin before the deadline until the margin after it.
 func (c *check) overDeadline() { c.pass(c.before() + c.margin) }
 
 func (c *check) before() time.Duration { return max(c.margin, time.Nanosecond) }
@@ -234,7 +234,7 @@ func (c *check) del(s *adaptor.KVStore, key string) {
 
 const absent = "absent"
 
-// raw is the JSON text at key, or absent.
+// raw returns the JSON text at key, or absent.
 func (c *check) raw(s *adaptor.KVStore, key string) string {
 	text, found, err := s.GetRaw(background, key)
 	c.must(fmt.Sprintf("GetRaw %q", brief(key)), err)
@@ -244,7 +244,7 @@ func (c *check) raw(s *adaptor.KVStore, key string) string {
 	return string(text)
 }
 
-// holds fails unless the text at key is want.
+// holds records a failure unless the text at key is want.
 func (c *check) holds(after string, s *adaptor.KVStore, key, want string) {
 	c.equal(fmt.Sprintf("%s, then GetRaw %q", after, brief(key)), c.raw(s, key), want)
 	has, err := s.Has(background, key)
@@ -252,7 +252,7 @@ func (c *check) holds(after string, s *adaptor.KVStore, key, want string) {
 	c.equal(fmt.Sprintf("%s, then Has %q", after, brief(key)), has, want != absent)
 }
 
-// ttlIs fails unless key has ttl left, where time may have passed up to slack since.
+// ttlIs records a failure unless key has ttl left. On a real clock, some time may have passed.
 func (c *check) ttlIs(after string, s *adaptor.KVStore, key string, want time.Duration) {
 	left, found, err := s.TTL(background, key)
 	done := fmt.Sprintf("%s, then TTL %q", after, brief(key))
@@ -264,7 +264,7 @@ func (c *check) ttlIs(after string, s *adaptor.KVStore, key string, want time.Du
 	c.near(done, left, want)
 }
 
-// near compares times left: equal, or up to the tolerance of a server less.
+// near compares times left. On a real clock, the time left may be shorter by the tolerance.
 func (c *check) near(done string, left, want time.Duration) {
 	late := time.Duration(0)
 	if c.advance != nil && want > 0 {

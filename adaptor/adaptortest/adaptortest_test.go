@@ -20,7 +20,7 @@ func TestToy(t *testing.T) {
 	}})
 }
 
-// mutants maps each bug that toy can have to the case that is meant for it.
+// mutants maps each bug of the toy to the case that must find it.
 var mutants = map[string]string{
 	"namespaces are concatenated":                       "Namespace/isolated",
 	"path and key are joined by an unescaped separator": "Namespace/isolated",
@@ -85,8 +85,8 @@ var mutants = map[string]string{
 	"Incr drops the deadline if nobody asks":                 "Incr/fixed_window",
 	"Incr gives a counter without TTL one if nobody asks":    "Incr/fixed_window",
 	"SetNX takes an expired entry for a live one":            "SetNX/after_the_deadline",
-	"a lost SetNX changes the TTL":                           "SetNX/first_wins",
-	"a lost SetNX replaces the value":                        "SetNX/first_wins",
+	"a SetNX that does not store changes the TTL":            "SetNX/first_wins",
+	"a SetNX that does not store replaces the value":         "SetNX/first_wins",
 	"SetNX takes null for missing":                           "SetNX/first_wins",
 	"SetNX loses its TTL":                                    "SetNX/first_wins",
 	"SetNX is not atomic":                                    "SetNX/atomic",
@@ -95,7 +95,7 @@ var mutants = map[string]string{
 	"values are compared by pointer":                         "CompareAndSwap/compares_text",
 	"values are compared without case":                       "CompareAndSwap/compares_text",
 	"values are compared as numbers":                         "CompareAndSwap/compares_text",
-	"a lost CompareAndSwap changes the TTL":                  "CompareAndSwap/ttl",
+	"a CompareAndSwap that does not swap changes the TTL":    "CompareAndSwap/ttl",
 	"CompareAndSwap ignores its TTL":                         "CompareAndSwap/ttl",
 	"CompareAndSwap of an equal value does nothing":          "CompareAndSwap/ttl",
 	"CompareAndSwap is not atomic":                           "CompareAndSwap/atomic",
@@ -112,9 +112,9 @@ var mutants = map[string]string{
 	"Swap is not atomic":                            "Swap/atomic",
 	"Swap drops the deadline":                       "Swap/ttl",
 	"Swap keeps the deadline":                       "Swap/ttl",
-	"Swap only replaces":                            "Swap/returns_what_was_there",
-	"Swap takes null for missing":                   "Swap/returns_what_was_there",
-	"Swap returns the new value":                    "Swap/returns_what_was_there",
+	"Swap only replaces":                            "Swap/returns_the_previous_value",
+	"Swap takes null for missing":                   "Swap/returns_the_previous_value",
+	"Swap returns the new value":                    "Swap/returns_the_previous_value",
 	"Persist takes an expired entry for a live one": "Persist/after_the_deadline",
 	"Persist creates the key":                       "Persist/takes_the_deadline",
 	"Persist reports whether there was a deadline":  "Persist/takes_the_deadline",
@@ -173,7 +173,7 @@ var mutants = map[string]string{
 	"Clear ends after 1000":                "Clear/many",
 }
 
-// Each planted bug fails the case that is meant for it.
+// Each planted bug fails the case that must find it.
 func TestMutants(t *testing.T) {
 	for _, bug := range slices.Sorted(maps.Keys(mutants)) {
 		t.Run(bug, func(t *testing.T) {
@@ -181,7 +181,7 @@ func TestMutants(t *testing.T) {
 			if i < 0 {
 				t.Fatalf("no case %s", mutants[bug])
 			}
-			// An interleaving that shows a race may take more than one try.
+			// One run may not contain an interleaving that shows a race.
 			for range 20 {
 				found := runCase(t, allCases()[i], clock{}, both(toyHarness(func() *toy { return newToy(bug) })))
 				if len(found) > 0 {
@@ -194,7 +194,7 @@ func TestMutants(t *testing.T) {
 	}
 }
 
-// Every bug that the toy asks about is in the table, and the other way round.
+// Every bug in the toy is in the table, and every bug in the table is in the toy.
 func TestMutantsAreComplete(t *testing.T) {
 	asked := map[string]bool{}
 	for _, c := range allCases() {
@@ -212,8 +212,8 @@ func TestMutantsAreComplete(t *testing.T) {
 	}
 }
 
-// The front can be wrong too. Each of these bugs is planted into a copy of its source,
-// which a build of the suite then uses instead.
+// The front can contain bugs too. Each bug is planted into a copy of a source file of the front,
+// and the suite is built with the copy.
 func TestFrontMutants(t *testing.T) {
 	for _, m := range []struct {
 		bug, file, old, new, meant string
@@ -224,7 +224,7 @@ func TestFrontMutants(t *testing.T) {
 		{"a key printed in an error", "../error.go", "b.WriteString(e.Op)", "b.WriteString(e.Op + e.Key)", "Value/wrong_type_stays"},
 		{"a value printed in an error", "../error.go", "return c.Reason", "return c.Err.Error()", "Value/wrong_type_stays"},
 		{"bad UTF-8 is replaced", "../../internal/codec/codec.go", "jsontext.AllowInvalidUTF8(false),", "", "Value/refused_changes_nothing"},
-		{"a stale field from a reused target", "../../internal/codec/codec.go", "if err := jsonv2.Unmarshal(text, target, opts); err != nil {", reused, "Value/fresh_target"},
+		{"a stale field from a reused target", "../../internal/codec/codec.go", "if err := jsonv2.Unmarshal(text, target, opts); err != nil {", reused, "Value/decodes_into_a_new_target"},
 		{"what is left may read as 0", "../option.go", "return max(left, time.Millisecond)", "return left.Truncate(time.Millisecond)", "TTL/never_zero"},
 		{"a batch with a bad value is stored as far as it is good", "../many.go", "return err\n\t\t}\n\t\tkeys[i] = e.Key", "keys, values = keys[:i], values[:i]\n\t\t\t_ = driver.SetMany(ctx, s.store, keys, values, ttl)\n\t\t\treturn err\n\t\t}\n\t\tkeys[i] = e.Key", "Many/refused_changes_nothing"},
 		{"one bad value spoils a GetMany", "../many.go", "failed = failed || r.Err != nil", "if r.Err != nil {\n\t\t\treturn nil, r.Err\n\t\t}", "Many/wrong_type"},
@@ -242,24 +242,24 @@ func TestFrontMutants(t *testing.T) {
 	}
 }
 
-// reused decodes into a target that still holds the last value of its type.
+// reused decodes into a target that still contains the previous value of its type.
 const reused = `if last, found := shapes.Load(t.String()); found {
 		reflect.ValueOf(target).Elem().Set(last.(reflect.Value))
 	}
 	defer func() { shapes.Store(t.String(), reflect.ValueOf(reflect.ValueOf(target).Elem().Interface())) }()
 	if err := jsonv2.Unmarshal(text, target, opts); err != nil {`
 
-// A failing case says which rule, what was done, what came back and what was promised.
+// A failing case prints the rule, the operations, the result and the promised result.
 func TestFailuresExplain(t *testing.T) {
 	c := allCases()[slices.IndexFunc(allCases(), func(c testCase) bool { return c.name == "SetNX/first_wins" })]
-	found := runCase(t, c, clock{}, both(toyHarness(func() *toy { return newToy("a lost SetNX replaces the value") })))
-	want := "did:      two lost SetNX, then GetRaw \"k\"\ngot:      \"third\"\npromised: \"first\""
+	found := runCase(t, c, clock{}, both(toyHarness(func() *toy { return newToy("a SetNX that does not store replaces the value") })))
+	want := "did:      two SetNX of an existing key, then GetRaw \"k\"\ngot:      \"third\"\npromised: \"first\""
 	if c.rule == "" || len(found) == 0 || found[0] != want {
 		t.Errorf("rule %q\n%s", c.rule, fmt.Sprint(found))
 	}
 }
 
-// On a clock of its own, a case that fails is repeated only if the machine was late.
+// With Advance, a failed case is repeated only if the machine was late.
 func TestCasesOnABusyMachine(t *testing.T) {
 	for _, late := range []time.Duration{0, 5 * time.Millisecond, 20 * time.Millisecond} {
 		for _, failing := range []int{0, 1, 2, 3, 4} {

@@ -15,7 +15,7 @@ import (
 
 // atomicCases are the rules that AtomicKVStore adds.
 var atomicCases = []testCase{
-	{"Incr/sums", "Incr adds, creates a missing counter as 0, and works on what Set wrote", func(c *check) {
+	{"Incr/sums", "Incr adds, treats a missing counter as 0, and works on an integer that Set wrote", func(c *check) {
 		s := c.atomicStore("ns")
 		for _, step := range []struct{ by, want int64 }{{1, 1}, {1, 2}, {5, 7}, {-10, -3}, {0, -3}} {
 			c.incr(s, "k", step.by, step.want)
@@ -41,7 +41,7 @@ var atomicCases = []testCase{
 			}
 		}
 	}},
-	{"Incr/not_an_integer", "Incr works on plain decimal int64 text only: anything else is INVALID_VALUE, and stays with its TTL", func(c *check) {
+	{"Incr/not_an_integer", "Incr returns INVALID_VALUE for a value that is not plain decimal int64 text, and keeps the value and its TTL", func(c *check) {
 		s := c.atomicStore("ns")
 		for _, text := range []string{
 			`"5"`, `5.0`, `1e3`, `-0`, `null`, `true`, `{}`, `[5]`, `""`, `9223372036854775808`, `-9223372036854775809`,
@@ -55,7 +55,7 @@ var atomicCases = []testCase{
 			}
 		}
 	}},
-	{"Incr/overflow", "on overflow: INVALID_VALUE, never a wrap, and value and TTL stay", func(c *check) {
+	{"Incr/overflow", "on overflow Incr returns INVALID_VALUE and keeps the value and its TTL; the sum never wraps", func(c *check) {
 		s := c.atomicStore("ns")
 		for _, step := range []struct{ from, by int64 }{
 			{math.MaxInt64, 1}, {math.MinInt64, -1}, {1, math.MaxInt64}, {-2, math.MinInt64 + 1}, {-1, math.MinInt64},
@@ -83,7 +83,7 @@ var atomicCases = []testCase{
 		c.ttlIs("Incr with a TTL of a counter without", &s.KVStore, "forever", 0)
 		c.incrTTL(s, "new", 1, 0)
 
-		// What Incr does when nobody asks for the time left.
+		// Incr without the time left may be another method of the backend.
 		c.incr(s, "quiet", 1, 1, adaptor.WithTTL(time.Minute))
 		c.ttlIs("a new counter of Incr", &s.KVStore, "quiet", time.Minute)
 		if c.advance == nil {
@@ -98,7 +98,7 @@ var atomicCases = []testCase{
 		c.incr(s, "plain", 1, 1)
 		c.ttlIs("a new counter of Incr without a TTL", &s.KVStore, "plain", 0)
 	}},
-	{"Incr/after_the_deadline", "an expired counter is a missing one: Incr begins at 0, with its own TTL", func(c *check) {
+	{"Incr/after_the_deadline", "an expired counter is missing: Incr begins at 0, with its own TTL", func(c *check) {
 		s := c.atomicStore("ns")
 		for i, over := range []bool{false, true} {
 			key := fmt.Sprint(i)
@@ -116,7 +116,7 @@ var atomicCases = []testCase{
 			c.ttlIs("Incr of an expired counter", &s.KVStore, "quiet "+key, time.Minute)
 		}
 	}},
-	{"Incr/atomic", "concurrent Incr all count", func(c *check) {
+	{"Incr/atomic", "every concurrent Incr counts", func(c *check) {
 		s := c.atomicStore("ns")
 		const goroutines, rounds = 8, 50
 		c.concurrently(goroutines, func(int) error {
@@ -134,7 +134,7 @@ var atomicCases = []testCase{
 		}
 	}},
 
-	{"SetNX/first_wins", "SetNX stores only if the key is missing, and a lost one changes neither value nor TTL", func(c *check) {
+	{"SetNX/first_wins", "SetNX stores only if the key is missing; a SetNX that does not store changes neither value nor TTL", func(c *check) {
 		s := c.atomicStore("ns")
 		c.setNX(s, "k", "first", true, adaptor.WithTTL(time.Minute))
 		c.ttlIs("SetNX", &s.KVStore, "k", time.Minute)
@@ -143,8 +143,8 @@ var atomicCases = []testCase{
 		}
 		c.setNX(s, "k", "second", false, adaptor.WithTTL(time.Hour))
 		c.setNX(s, "k", "third", false)
-		c.holds("two lost SetNX", &s.KVStore, "k", `"first"`)
-		c.ttlIs("two lost SetNX", &s.KVStore, "k", c.minuteLess())
+		c.holds("two SetNX of an existing key", &s.KVStore, "k", `"first"`)
+		c.ttlIs("two SetNX of an existing key", &s.KVStore, "k", c.minuteLess())
 		c.set(&s.KVStore, "null", nil)
 		c.setNX(s, "null", "x", false)
 		c.setNX(s, "new", "x", true)
@@ -162,7 +162,7 @@ var atomicCases = []testCase{
 			c.setNX(s, key, "new", over)
 		}
 	}},
-	{"SetNX/atomic", "of concurrent SetNX one wins", func(c *check) {
+	{"SetNX/atomic", "exactly one of several concurrent SetNX stores its value", func(c *check) {
 		s := c.atomicStore("ns")
 		const goroutines, keys = 8, 50
 		var won atomic.Int64
@@ -181,14 +181,14 @@ var atomicCases = []testCase{
 		c.equal("8 goroutines SetNX the same 50 keys: won", won.Load(), keys)
 	}},
 
-	{"CompareAndSwap/compares_text", "CompareAndSwap replaces if the JSON text is that of old; nil is null, not missing", func(c *check) {
+	{"CompareAndSwap/compares_text", "CompareAndSwap replaces a value whose JSON text equals the text of old; nil is null, and not a missing key", func(c *check) {
 		s := c.atomicStore("ns")
 		c.swap(s, "k", nil, 1, false)
 		c.holds("CompareAndSwap of a missing key", &s.KVStore, "k", absent)
 		c.set(&s.KVStore, "k", nil)
 		c.swap(s, "k", nil, map[string]int{"b": 1, "a": 2}, true)
 		c.swap(s, "k", map[string]int{"a": 2}, 3, false)
-		c.holds("a lost CompareAndSwap", &s.KVStore, "k", `{"a":2,"b":1}`)
+		c.holds("a CompareAndSwap of another value", &s.KVStore, "k", `{"a":2,"b":1}`)
 		c.swap(s, "k", map[string]int{"a": 2, "b": 1}, "x", true)
 		c.holds("CompareAndSwap", &s.KVStore, "k", `"x"`)
 		c.swap(s, "k", "x ", "y", false)
@@ -196,14 +196,14 @@ var atomicCases = []testCase{
 		c.set(&s.KVStore, "n", json.RawMessage("5.0"))
 		c.swap(s, "n", 5, 6, false)
 	}},
-	{"CompareAndSwap/ttl", "CompareAndSwap treats the TTL as Set does, and a lost one leaves it alone", func(c *check) {
+	{"CompareAndSwap/ttl", "CompareAndSwap treats the TTL as Set does; a CompareAndSwap that does not swap keeps the TTL", func(c *check) {
 		s := c.atomicStore("ns")
 		c.set(&s.KVStore, "k", 1, adaptor.WithTTL(time.Minute))
 		if c.advance == nil {
 			c.pass(time.Second)
 		}
 		c.swap(s, "k", 0, 2, false, adaptor.WithTTL(time.Hour))
-		c.ttlIs("a lost CompareAndSwap", &s.KVStore, "k", c.minuteLess())
+		c.ttlIs("a CompareAndSwap of another value", &s.KVStore, "k", c.minuteLess())
 		c.swap(s, "k", 1, 2, true, adaptor.WithKeepTTL())
 		c.ttlIs("CompareAndSwap WithKeepTTL", &s.KVStore, "k", c.minuteLess())
 		c.swap(s, "k", 2, 2, true, adaptor.WithTTL(time.Hour))
@@ -223,7 +223,7 @@ var atomicCases = []testCase{
 			c.swap(s, key, 1, 2, !over)
 		}
 	}},
-	{"CompareAndSwap/atomic", "of concurrent CompareAndSwap with one old value one wins", func(c *check) {
+	{"CompareAndSwap/atomic", "exactly one of several concurrent CompareAndSwap with the same old value swaps", func(c *check) {
 		s := c.atomicStore("ns")
 		const goroutines, rounds = 8, 25
 		c.set(&s.KVStore, "k", 0)
@@ -249,7 +249,7 @@ var atomicCases = []testCase{
 		})
 		c.holds("8 goroutines, 25 successful swaps of n by n+1 each", &s.KVStore, "k", "200")
 	}},
-	{"CompareAndDelete/owner_only", "CompareAndDelete removes only what still is old", func(c *check) {
+	{"CompareAndDelete/owner_only", "CompareAndDelete removes a key only if its value still is old", func(c *check) {
 		s := c.atomicStore("ns")
 		c.remove(s, "k", nil, false)
 		c.set(&s.KVStore, "k", "owner", adaptor.WithTTL(time.Hour))
@@ -274,14 +274,14 @@ var atomicCases = []testCase{
 		}
 	}},
 
-	{"Atomic/namespace", "the child of an atomic store is atomic, and the same data as the plain view of the path", func(c *check) {
+	{"Atomic/namespace", "the child of an atomic store is atomic, and a view of the same data as the plain store of its path", func(c *check) {
 		child, err := c.atomicStore("ns").Namespace("child")
 		c.must("Namespace", err)
 		c.incr(child, "k", 3, 3)
 		c.holds("Incr in a child", c.store("ns", "child"), "k", "3")
 		c.holds("Incr in a child", c.store("ns"), "k", absent)
 	}},
-	{"Atomic/bad_options", "WithKeepTTL where there is nothing to keep, and a TTL that is not positive: INVALID_TTL, and nothing changes", func(c *check) {
+	{"Atomic/bad_options", "WithKeepTTL on Incr or SetNX, or a TTL that is not positive, is INVALID_TTL, and nothing changes", func(c *check) {
 		s := c.atomicStore("ns")
 		for _, opt := range []adaptor.Option{adaptor.WithKeepTTL(), adaptor.WithTTL(0), adaptor.WithTTL(-1)} {
 			_, err := s.Incr(background, "secret", 1, opt)
@@ -295,7 +295,7 @@ var atomicCases = []testCase{
 		c.refused("CompareAndSwap", err, adaptor.CodeInvalidTTL)
 		c.holds("refused operations", &s.KVStore, "secret", absent)
 	}},
-	{"Atomic/done_context", "a context that is already done: STORE_OPERATION_FAILED around its error, and nothing happens", func(c *check) {
+	{"Atomic/done_context", "an operation with a done context returns STORE_OPERATION_FAILED that wraps the context's error, and does nothing", func(c *check) {
 		s := c.atomicStore("ns")
 		c.set(&s.KVStore, "secret", 1)
 		done, cancel := context.WithCancel(background)
@@ -309,7 +309,7 @@ var atomicCases = []testCase{
 		} {
 			c.refused(op+" with a context that is done", err, adaptor.CodeStoreOperationFailed)
 			if !errors.Is(err, context.Canceled) {
-				c.fail(op+" with a canceled context", fmt.Sprint(err), "an error that errors.Is finds context.Canceled in")
+				c.fail(op+" with a canceled context", fmt.Sprint(err), "an error that wraps context.Canceled")
 			}
 		}
 		c.holds("operations with a done context", &s.KVStore, "secret", "1")
@@ -319,7 +319,8 @@ var atomicCases = []testCase{
 
 func last[T, U any](_ T, _ U, err error) error { return err }
 
-// increments are the ways to add to a counter, each of which a backend may have a method of its own for.
+// increments contains each operation that adds to a counter. A backend may have a separate method
+// for each.
 var increments = map[string]func(s *adaptor.AtomicKVStore, key string, by int64) (int64, error){
 	"Incr": func(s *adaptor.AtomicKVStore, key string, by int64) (int64, error) {
 		return s.Incr(background, key, by)

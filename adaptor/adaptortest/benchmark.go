@@ -8,8 +8,8 @@ import (
 	"github.com/zelt-go/kv/adaptor"
 )
 
-// Benchmark measures the operations on an adaptor of h.New, each as a sub-benchmark of
-// its name, on 1,000 keys. Time is real here: Advance and Margin are not used.
+// Benchmark measures the operations of an adaptor of h.New on 1,000 keys, each as a sub-benchmark
+// with the name of the operation. It runs in real time, without Advance and Margin.
 func Benchmark(b *testing.B, h Harness[adaptor.AtomicKVAdaptor]) {
 	a := h.New(b)
 	s, err := a.Namespace("benchmark")

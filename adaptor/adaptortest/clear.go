@@ -10,7 +10,7 @@ import (
 
 // clearCases are the rules of Clear and ClearTree, which a backend may lack.
 var clearCases = []testCase{
-	{"Clear/own_keys", "Clear removes all keys of the namespace, and none of its children, its parent or a sibling", func(c *check) {
+	{"Clear/own_keys", "Clear removes all keys of the namespace, and no key of its children, its parent or a sibling", func(c *check) {
 		c.family()
 		c.able("Clear", c.store("users").Clear(background))
 		c.must("Clear", c.store("users").Clear(background))
@@ -21,7 +21,7 @@ var clearCases = []testCase{
 		c.set(c.store("users"), "a", 1)
 		c.holds("Clear, then Set", c.store("users"), "a", "1")
 	}},
-	{"Clear/tree", "ClearTree removes all keys of the namespace and of all below it, and no others", func(c *check) {
+	{"Clear/tree", "ClearTree removes all keys of the namespace and of all namespaces below, and no other keys", func(c *check) {
 		c.family()
 		c.able("ClearTree", c.store("users").ClearTree(background))
 		c.must("ClearTree", c.store("users").ClearTree(background))
@@ -30,7 +30,7 @@ var clearCases = []testCase{
 		}
 		c.siblings("ClearTree")
 	}},
-	{"Clear/odd_names", "Clear of a namespace whose name is a pattern removes what is in it alone; odd keys go too", func(c *check) {
+	{"Clear/odd_names", "Clear of a namespace whose name is a pattern removes only the keys of this namespace, including odd keys", func(c *check) {
 		names := []string{"*", "?", "[a-z]", `\*`, "a", "{a}", "\x00"}
 		for i, name := range names {
 			for _, other := range names {
@@ -65,7 +65,7 @@ var clearCases = []testCase{
 		}
 		c.equal("Clear of 3000 keys, then Keys of another namespace", n, 1000)
 	}},
-	{"Clear/done_context", "Clear with a context that is done: STORE_OPERATION_FAILED around its error, and nothing happens", func(c *check) {
+	{"Clear/done_context", "Clear with a done context returns STORE_OPERATION_FAILED that wraps the context's error, and does nothing", func(c *check) {
 		s := c.store("ns")
 		c.set(s, "secret", 1)
 		done, cancel := context.WithCancel(background)
@@ -74,14 +74,14 @@ var clearCases = []testCase{
 			c.able(op, err)
 			c.refused(op+" with a context that is done", err, adaptor.CodeStoreOperationFailed)
 			if !errors.Is(err, context.Canceled) {
-				c.fail(op+" with a canceled context", fmt.Sprint(err), "an error that errors.Is finds context.Canceled in")
+				c.fail(op+" with a canceled context", fmt.Sprint(err), "an error that wraps context.Canceled")
 			}
 		}
 		c.holds("Clear with a done context", s, "secret", "1")
 	}},
 }
 
-// siblings fails unless what is near the namespace users is still there.
+// siblings records a failure unless the keys outside the namespace users are still stored.
 func (c *check) siblings(after string) {
 	for _, p := range []struct {
 		path []string

@@ -14,14 +14,14 @@ import (
 
 // keysCases are the rules of Keys and Tree, which a backend may lack.
 var keysCases = []testCase{
-	{"Keys/own_keys", "Keys has each key of the namespace once, and none of its children, its parent or a sibling", func(c *check) {
+	{"Keys/own_keys", "Keys lists each key of the namespace once, and no key of its children, its parent or a sibling", func(c *check) {
 		c.family()
 		c.keysAre("a family of namespaces", c.store("users"), "", "a", "b:c", "child", "child:k")
 		c.keysAre("a family of namespaces", c.store("usersAbc"), "k")
 		c.keysAre("a family of namespaces", c.store("users", "child"), "a", "k")
 		c.keysAre("a family of namespaces", c.store("empty"))
 	}},
-	{"Keys/any_bytes", "keys come back as they went in, whatever bytes they hold, and whatever the namespace's name holds", func(c *check) {
+	{"Keys/any_bytes", "Keys returns each key with the bytes with which it was stored, regardless of the bytes of the key and of the namespace's name", func(c *check) {
 		for _, name := range []string{"ns", "*", "?", "[a-z]", `\*`, "a%:{}/b", "\x00\xff"} {
 			s := c.store(name)
 			for _, key := range oddStrings {
@@ -32,7 +32,7 @@ var keysCases = []testCase{
 			c.keysAre("Set of odd keys in odd namespaces", c.store(name), oddStrings...)
 		}
 	}},
-	{"Keys/live_only", "a deleted or expired key does not come; one whose deadline was put off does", func(c *check) {
+	{"Keys/live_only", "Keys lists no deleted or expired key, and lists a key whose deadline was moved", func(c *check) {
 		s := c.store("ns")
 		for _, key := range []string{"stays", "deleted", "expires", "put off"} {
 			c.set(s, key, 1)
@@ -46,7 +46,7 @@ var keysCases = []testCase{
 		c.pass(time.Second)
 		c.keysAre("Del, and a TTL that is over", s, "put off", "stays")
 	}},
-	{"Keys/many", "each of many keys comes exactly once, also while others come and go", func(c *check) {
+	{"Keys/many", "Keys lists each of many keys exactly once, also while other keys are stored and deleted", func(c *check) {
 		s := c.store("ns")
 		const stable, passing = 3000, 600
 		var entries []adaptor.Entry
@@ -123,7 +123,7 @@ var keysCases = []testCase{
 		}
 		c.equal("Keys of 100, a Del of each, and a break after 60: keys left", left, 40)
 	}},
-	{"Keys/tree", "Tree has the keys of the namespace and of all below it, with the names that lead there", func(c *check) {
+	{"Keys/tree", "Tree lists the keys of the namespace and of all namespaces below, with the names that lead to them", func(c *check) {
 		c.family()
 		var got []string
 		for place, err := range c.store("users").Tree(background) {
@@ -138,7 +138,7 @@ var keysCases = []testCase{
 		slices.Sort(want)
 		c.equal("Tree of a family of namespaces", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}},
-	{"Keys/done_context", "a context that is done, before or in the loop, is one STORE_OPERATION_FAILED, and the end", func(c *check) {
+	{"Keys/done_context", "a context that is done before or during the loop causes one STORE_OPERATION_FAILED, and ends the loop", func(c *check) {
 		s := c.store("ns")
 		for i := range 10 {
 			c.set(s, fmt.Sprint("secret", i), i)
@@ -166,7 +166,7 @@ var keysCases = []testCase{
 	}},
 }
 
-// family fills namespaces that are near each other.
+// family fills namespaces with similar names.
 func (c *check) family() {
 	for _, p := range []struct {
 		path []string
@@ -188,7 +188,7 @@ func (c *check) family() {
 	}
 }
 
-// keysAre fails unless Keys has want, each once.
+// keysAre records a failure unless Keys lists each key of want exactly once.
 func (c *check) keysAre(after string, s *adaptor.KVStore, want ...string) {
 	var got []string
 	for key, err := range s.Keys(background) {

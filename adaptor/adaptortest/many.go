@@ -13,7 +13,7 @@ import (
 
 // manyCases are the rules of GetMany, SetMany and DelMany.
 var manyCases = []testCase{
-	{"Many/in_order", "GetMany returns what each key has, in the order of the keys, missing ones and repeated ones too", func(c *check) {
+	{"Many/in_order", "GetMany returns one result per key in the order of the keys, including missing and repeated keys", func(c *check) {
 		s := c.store("ns")
 		var entries []adaptor.Entry
 		var keys, want []string
@@ -30,7 +30,7 @@ var manyCases = []testCase{
 		c.setMany(s, nil)
 		c.holds("SetMany of 300", s, "key7", "1")
 	}},
-	{"Many/odd_keys", "the keys of a batch are byte strings, in their namespace", func(c *check) {
+	{"Many/odd_keys", "the keys of a batch are byte strings in their namespace", func(c *check) {
 		s, other := c.store("ns"), c.store("other")
 		var entries []adaptor.Entry
 		var want, none []string
@@ -46,7 +46,7 @@ var manyCases = []testCase{
 		c.hasMany("DelMany", s, oddStrings, none)
 		c.hasMany("DelMany in another namespace", other, oddStrings, want)
 	}},
-	{"Many/last_wins", "where a key comes twice in a batch, the later one comes last", func(c *check) {
+	{"Many/last_wins", "if a key occurs twice in a batch, its later occurrence is executed last", func(c *check) {
 		s := c.store("ns")
 		var entries []adaptor.Entry
 		for i := range 200 {
@@ -57,7 +57,7 @@ var manyCases = []testCase{
 			c.holds("SetMany of each key ten times", s, fmt.Sprint(i), fmt.Sprint(180+i))
 		}
 	}},
-	{"Many/ttl", "SetMany treats the TTL as Set does, of each entry", func(c *check) {
+	{"Many/ttl", "SetMany treats the TTL of each entry as Set does", func(c *check) {
 		s := c.store("ns")
 		two := []adaptor.Entry{{Key: "a", Value: 1}, {Key: "b", Value: "2"}}
 		c.setMany(s, two, adaptor.WithTTL(time.Minute))
@@ -76,14 +76,14 @@ var manyCases = []testCase{
 		c.overDeadline()
 		c.hasMany("at the deadline", s, []string{"a", "b"}, []string{absent, absent})
 	}},
-	{"Many/refused_changes_nothing", "if one value is one that JSON can't hold, nothing is stored; bad options are INVALID_TTL", func(c *check) {
+	{"Many/refused_changes_nothing", "SetMany returns INVALID_VALUE and stores nothing if JSON cannot represent one of the values; bad options are INVALID_TTL", func(c *check) {
 		s := c.store("ns")
 		entries := []adaptor.Entry{{Key: "a", Value: 1}, {Key: "secret", Value: make(chan int)}, {Key: "b", Value: 2}}
 		c.refused("SetMany with a TTL of 0", s.SetMany(background, entries, adaptor.WithTTL(0)), adaptor.CodeInvalidTTL)
 		c.refused("SetMany with a channel", s.SetMany(background, entries), adaptor.CodeInvalidValue)
 		c.hasMany("a refused SetMany", s, []string{"a", "secret", "b"}, []string{absent, absent, absent})
 	}},
-	{"Many/wrong_type", "GetMany[T] tells of each key that does not decode, and returns the others", func(c *check) {
+	{"Many/wrong_type", "GetMany[T] returns an error for each value that does not decode, and all other values", func(c *check) {
 		s := c.store("ns")
 		c.setMany(s, []adaptor.Entry{{Key: "a", Value: 1}, {Key: "secret", Value: "secret"}, {Key: "b", Value: 2}})
 		results, err := adaptor.GetMany[int](background, s, []string{"a", "secret", "b", "none"})
@@ -98,7 +98,7 @@ var manyCases = []testCase{
 			c.fail("GetMany[int] of a string among others", fmt.Sprintf("%v", perKey), "KeyErrors with INVALID_VALUE for the second key alone")
 		}
 	}},
-	{"Many/copies", "nothing that a caller does to its keys, values or results later reaches the store", func(c *check) {
+	{"Many/copies", "a later change to the caller's keys, values or results never reaches the store", func(c *check) {
 		s := c.store("ns")
 		key, value := []byte("key"), json.RawMessage(`"value"`)
 		c.setMany(s, []adaptor.Entry{{Key: unsafe.String(&key[0], len(key)), Value: value}})
@@ -111,7 +111,7 @@ var manyCases = []testCase{
 		c.equal("GetMany of a key twice, then overwrite the first result", string(results[1].Value), `"value"`)
 		c.holds("overwrite what GetMany returned", s, "key", `"value"`)
 	}},
-	{"Many/done_context", "a batch with a context that is done: STORE_OPERATION_FAILED around its error, and nothing happens", func(c *check) {
+	{"Many/done_context", "a batch with a done context returns STORE_OPERATION_FAILED that wraps the context's error, and does nothing", func(c *check) {
 		s := c.store("ns")
 		c.set(s, "secret", 1)
 		done, cancel := context.WithCancel(background)
@@ -124,7 +124,7 @@ var manyCases = []testCase{
 		} {
 			c.refused(op+" with a context that is done", err, adaptor.CodeStoreOperationFailed)
 			if !errors.Is(err, context.Canceled) {
-				c.fail(op+" with a canceled context", fmt.Sprint(err), "an error that errors.Is finds context.Canceled in")
+				c.fail(op+" with a canceled context", fmt.Sprint(err), "an error that wraps context.Canceled")
 			}
 		}
 		c.holds("batches with a done context", s, "secret", "1")
@@ -135,7 +135,7 @@ func (c *check) setMany(s *adaptor.KVStore, entries []adaptor.Entry, opts ...ada
 	c.must("SetMany", s.SetMany(background, entries, opts...))
 }
 
-// hasMany fails unless GetMany returns want.
+// hasMany records a failure unless GetMany returns want.
 func (c *check) hasMany(after string, s *adaptor.KVStore, keys, want []string) {
 	results, err := s.GetMany(background, keys)
 	c.must(after+", then GetMany", err)

@@ -10,7 +10,7 @@ import (
 
 // persistCases are the rules of Persist, which a backend may lack.
 var persistCases = []testCase{
-	{"Persist/takes_the_deadline", "Persist makes an entry that never expires, and reports whether there is one; it creates nothing", func(c *check) {
+	{"Persist/takes_the_deadline", "Persist makes an entry never expire, and reports whether the entry exists; it creates nothing", func(c *check) {
 		s := c.store("ns")
 		c.persist(s, "k", false)
 		c.holds("Persist of a missing key", s, "k", absent)
@@ -42,7 +42,7 @@ func (c *check) persist(s *adaptor.KVStore, key string, want bool) {
 	c.equal(fmt.Sprintf("Persist %q", key), found, want)
 }
 
-// able ends a case about what the backend says that it can't do.
+// able ends a case if the backend does not support the operation.
 func (c *check) able(done string, err error) {
 	if errors.Is(err, errors.ErrUnsupported) {
 		c.refused(done, err, adaptor.CodeStoreOperationFailed)

@@ -18,7 +18,7 @@ var pingCases = []testCase{
 		err := adaptor.Ping(done, c.plain)
 		c.refused("Ping with a done context", err, adaptor.CodeStoreOperationFailed)
 		if !errors.Is(err, context.Canceled) {
-			c.fail("Ping with a canceled context", fmt.Sprint(err), "an error that errors.Is finds context.Canceled in")
+			c.fail("Ping with a canceled context", fmt.Sprint(err), "an error that wraps context.Canceled")
 		}
 	}},
 }

@@ -15,7 +15,7 @@ import (
 
 // plainCases are the rules of KVStore.
 var plainCases = []testCase{
-	{"Value/get_set_del", "what Set stores Get returns, until Del; a missing key is found == false, and no error", func(c *check) {
+	{"Value/get_set_del", "Get returns the value that Set stored, until Del; for a missing key it returns found == false and no error", func(c *check) {
 		s := c.store("ns")
 		c.holds("nothing", s, "k", absent)
 		c.del(s, "k")
@@ -26,7 +26,7 @@ var plainCases = []testCase{
 		c.del(s, "k")
 		c.holds("Del", s, "k", absent)
 	}},
-	{"Value/null_is_found", "nil is stored as null, and is found", func(c *check) {
+	{"Value/null_is_found", "Set stores nil as null, and Get finds it", func(c *check) {
 		s := c.store("ns")
 		c.set(s, "k", nil)
 		c.holds("Set nil", s, "k", "null")
@@ -54,7 +54,7 @@ var plainCases = []testCase{
 			c.equal("Set, then Get[int64]", got, want)
 		}
 	}},
-	{"Value/fresh_target", "Get decodes into a fresh T: nothing of an earlier value shines through", func(c *check) {
+	{"Value/decodes_into_a_new_target", "Get decodes into a new T, which contains nothing of an earlier value", func(c *check) {
 		type target struct{ A, B int }
 		s := c.store("ns")
 		c.set(s, "both", target{1, 2})
@@ -65,7 +65,7 @@ var plainCases = []testCase{
 		c.must("Get", err)
 		c.equal("Get {A,B}, then Get {A}", v, target{A: 3})
 	}},
-	{"Value/refused_changes_nothing", "what JSON can't hold is INVALID_VALUE, and nothing changes; nothing is silently replaced", func(c *check) {
+	{"Value/refused_changes_nothing", "Set returns INVALID_VALUE if JSON cannot represent the value, and changes nothing; it never replaces a part of a value silently", func(c *check) {
 		s := c.store("ns")
 		c.set(s, "k", "stays", adaptor.WithTTL(time.Hour))
 		for _, bad := range []any{make(chan int), math.NaN(), "secret\xff", json.RawMessage(`"secret\ud800"`), json.RawMessage(`{"secret"`)} {
@@ -74,7 +74,7 @@ var plainCases = []testCase{
 			c.ttlIs("a refused Set", s, "k", time.Hour)
 		}
 	}},
-	{"Value/wrong_type_stays", "a stored value that does not decode into T is INVALID_VALUE, and stays", func(c *check) {
+	{"Value/wrong_type_stays", "Get returns INVALID_VALUE for a stored value that does not decode into T, and the value remains", func(c *check) {
 		s := c.store("ns")
 		c.set(s, "secret", "secret")
 		_, found, err := adaptor.Get[int](background, s, "secret")
@@ -84,7 +84,7 @@ var plainCases = []testCase{
 		c.refused(`Set "secret", then Get[time.Time]`, err, adaptor.CodeInvalidValue)
 		c.holds("Get[int]", s, "secret", `"secret"`)
 	}},
-	{"Value/input_is_copied", "nothing that a caller does to its bytes later reaches the store", func(c *check) {
+	{"Value/input_is_copied", "a later change to the caller's bytes never reaches the store", func(c *check) {
 		s := c.store("ns")
 		key, value := []byte("key"), json.RawMessage(`"value"`)
 		c.set(s, unsafe.String(&key[0], len(key)), value)
@@ -93,7 +93,7 @@ var plainCases = []testCase{
 		c.holds("Set, then overwrite the caller's key and value", s, "key", `"value"`)
 		c.holds("Set, then overwrite the caller's key and value", s, "xxx", absent)
 	}},
-	{"Value/output_is_the_callers", "the caller owns what GetRaw returns", func(c *check) {
+	{"Value/output_is_the_callers", "the caller owns the value that GetRaw returns", func(c *check) {
 		s := c.store("ns")
 		c.set(s, "k", "value")
 		c.set(s, "other", "other")
@@ -106,7 +106,7 @@ var plainCases = []testCase{
 		c.holds("overwrite what GetRaw returned", s, "other", `"other"`)
 	}},
 
-	{"Key/any_bytes", "keys are byte strings, and come back exact; the empty key is a key", func(c *check) {
+	{"Key/any_bytes", "keys are byte strings and are kept exactly; the empty key is a key", func(c *check) {
 		s := c.store("ns")
 		for i, key := range oddStrings {
 			c.holds("nothing", s, key, absent)
@@ -120,13 +120,13 @@ var plainCases = []testCase{
 			c.holds("Del", s, key, absent)
 		}
 	}},
-	{"Namespace/empty", "an empty name is EMPTY_NAMESPACE, at once", func(c *check) {
+	{"Namespace/empty", "Namespace immediately returns EMPTY_NAMESPACE for an empty name", func(c *check) {
 		_, err := c.plain.Namespace("")
 		c.refused(`Namespace("")`, err, adaptor.CodeEmptyNamespace)
 		_, err = c.store("ns").Namespace("")
 		c.refused(`Namespace("") of a store`, err, adaptor.CodeEmptyNamespace)
 	}},
-	{"Namespace/isolated", "two different pairs of path and key never meet, whatever bytes they hold", func(c *check) {
+	{"Namespace/isolated", "two different pairs of path and key never share an entry, regardless of their bytes", func(c *check) {
 		type pair struct {
 			path []string
 			key  string
@@ -158,7 +158,7 @@ var plainCases = []testCase{
 		c.holds("Set through another store of the path", c.store("a", "b"), "k", "1")
 	}},
 
-	{"TTL/deadline", "an entry is absent for every operation from its deadline on, and there before", func(c *check) {
+	{"TTL/deadline", "an entry exists for every operation before its deadline, and is absent from the deadline on", func(c *check) {
 		const ttl = time.Second
 		reads := []struct {
 			name string
@@ -188,7 +188,7 @@ var plainCases = []testCase{
 			c.holds("the deadline is over", s, "k", absent)
 		}
 	}},
-	{"TTL/short", "every positive TTL is one: it is rounded up to a millisecond, never to none", func(c *check) {
+	{"TTL/short", "a positive TTL is rounded up to a whole millisecond, and never becomes no TTL", func(c *check) {
 		s := c.store("ns")
 		for _, ttl := range []time.Duration{1, time.Microsecond, time.Millisecond, time.Millisecond + 1, 999 * time.Millisecond, 1500 * time.Millisecond} {
 			c.set(s, "k", 1, adaptor.WithTTL(ttl))
@@ -202,7 +202,7 @@ var plainCases = []testCase{
 			c.holds(fmt.Sprintf("after a TTL of %v", ttl), s, "k", absent)
 		}
 	}},
-	{"TTL/never_zero", "the TTL of a key that has a deadline is never 0: below a millisecond it reads as 1 ms", func(c *check) {
+	{"TTL/never_zero", "the TTL of a key with a deadline is never 0: below a millisecond it reads as 1 ms", func(c *check) {
 		s := c.store("ns")
 		c.set(s, "k", 1, adaptor.WithTTL(time.Second))
 		c.set(s, "forever", 1)
@@ -243,7 +243,7 @@ var plainCases = []testCase{
 			c.holds(fmt.Sprintf("Expire with %v", ttl), s, "k", "1")
 		}
 	}},
-	{"TTL/set_replaces", "Set without WithTTL makes an entry that never expires, whatever it had", func(c *check) {
+	{"TTL/set_replaces", "Set without WithTTL makes an entry that never expires, regardless of its previous deadline", func(c *check) {
 		s := c.store("ns")
 		c.set(s, "k", 1, adaptor.WithTTL(time.Second))
 		c.set(s, "k", 2)
@@ -253,7 +253,7 @@ var plainCases = []testCase{
 		c.set(s, "k", 3, adaptor.WithTTL(time.Hour))
 		c.ttlIs("Set with a TTL", s, "k", time.Hour)
 	}},
-	{"TTL/set_keeps", "WithKeepTTL keeps the deadline that there is, and gives none", func(c *check) {
+	{"TTL/set_keeps", "WithKeepTTL keeps the deadline of an entry; an entry without a deadline still never expires", func(c *check) {
 		s := c.store("ns")
 		c.set(s, "k", 1, adaptor.WithTTL(time.Minute))
 		if c.advance == nil {
@@ -272,7 +272,7 @@ var plainCases = []testCase{
 		c.set(s, "dead", 2, adaptor.WithKeepTTL())
 		c.ttlIs("Set WithKeepTTL of an expired key", s, "dead", 0)
 	}},
-	{"TTL/expire", "Expire sets the deadline of an existing entry, and reports whether there is one", func(c *check) {
+	{"TTL/expire", "Expire sets the deadline of an existing entry, and reports whether the entry exists", func(c *check) {
 		s := c.store("ns")
 		for _, step := range []struct {
 			done string
@@ -290,7 +290,7 @@ var plainCases = []testCase{
 			c.holds(step.done+", then Expire", s, "k", "1")
 		}
 	}},
-	{"TTL/expire_creates_nothing", "Expire and TTL on a missing key: false, and nothing is created", func(c *check) {
+	{"TTL/expire_creates_nothing", "Expire and TTL return false for a missing key, and create nothing", func(c *check) {
 		s := c.store("ns")
 		c.set(s, "dead", 1, adaptor.WithTTL(time.Millisecond))
 		c.pass(time.Millisecond + c.margin)
@@ -304,7 +304,7 @@ var plainCases = []testCase{
 			c.equal("TTL of a key that is "+key, fmt.Sprint(left, found), "0s false")
 		}
 	}},
-	{"TTL/del_forgets", "Del forgets the deadline: a new entry at the key has none", func(c *check) {
+	{"TTL/del_forgets", "Del removes the deadline: a new entry at the key never expires", func(c *check) {
 		s := c.store("ns")
 		c.set(s, "k", 1, adaptor.WithTTL(time.Second))
 		c.del(s, "k")
@@ -312,7 +312,7 @@ var plainCases = []testCase{
 		c.pass(time.Second + c.margin)
 		c.holds("the TTL of the deleted entry is over", s, "k", "2")
 	}},
-	{"TTL/not_positive", "a TTL that is not positive is INVALID_TTL, and nothing changes", func(c *check) {
+	{"TTL/not_positive", "an operation with a TTL that is not positive returns INVALID_TTL and changes nothing", func(c *check) {
 		s := c.store("ns")
 		c.set(s, "secret", "secret", adaptor.WithTTL(time.Hour))
 		for _, ttl := range []time.Duration{0, -1, math.MinInt64} {
@@ -324,7 +324,7 @@ var plainCases = []testCase{
 		c.ttlIs("a refused TTL", s, "secret", time.Hour)
 	}},
 
-	{"Error/done_context", "a context that is already done: STORE_OPERATION_FAILED around its error, and nothing happens", func(c *check) {
+	{"Error/done_context", "an operation with a done context returns STORE_OPERATION_FAILED that wraps the context's error, and does nothing", func(c *check) {
 		s := c.store("ns")
 		c.set(s, "secret", "secret")
 		done, cancel := context.WithCancel(background)
@@ -339,7 +339,7 @@ var plainCases = []testCase{
 		} {
 			c.refused(op+" with a context that is done", err, adaptor.CodeStoreOperationFailed)
 			if !errors.Is(err, context.Canceled) {
-				c.fail(op+" with a canceled context", fmt.Sprint(err), "an error that errors.Is finds context.Canceled in")
+				c.fail(op+" with a canceled context", fmt.Sprint(err), "an error that wraps context.Canceled")
 			}
 		}
 		c.holds("operations with a done context", s, "secret", `"secret"`)
@@ -347,14 +347,14 @@ var plainCases = []testCase{
 	}},
 }
 
-// oddStrings are names and keys that break what was not made for bytes.
+// oddStrings contains names and keys that break code that does not expect arbitrary bytes.
 var oddStrings = []string{
 	"", " ", "\x00", "\x00\x00", "a\x00", "a\x00b", "a", "A", "\xff", "\xfe", "\ufffd", "é", "e\u0301", "a\nb", "a\r\nb",
 	":", "::", "/", "%", "%2F", "%3A", "{", "}", "{a}", "*", "?", "[a]", `\`, `\x00`, `"`, "'", "$", "..", "../a",
 	strings.Repeat("k", 64<<10), strings.Repeat("k", 64<<10) + "1",
 }
 
-// minuteLess is a minute, less the second that passed in a bubble.
+// minuteLess returns a minute minus the second that passed in a bubble.
 func (c *check) minuteLess() time.Duration {
 	if c.advance == nil {
 		return 59 * time.Second

@@ -13,7 +13,7 @@ import (
 
 // takeCases are the rules of GetDel and Swap.
 var takeCases = []testCase{
-	{"GetDel/takes_the_entry", "GetDel returns what was there and removes it, its TTL too; a missing key is found == false", func(c *check) {
+	{"GetDel/takes_the_entry", "GetDel returns the value and removes the entry with its TTL; a missing key is found == false", func(c *check) {
 		s := c.atomicStore("ns")
 		c.getDel(s, "k", absent)
 		for _, text := range []string{`"token"`, `null`, `-7`, `""`, `{"a":[1.50]}`} {
@@ -41,7 +41,7 @@ var takeCases = []testCase{
 			c.getDel(s, key, want)
 		}
 	}},
-	{"GetDel/atomic", "of concurrent GetDel of one entry one finds it", func(c *check) {
+	{"GetDel/atomic", "exactly one of several concurrent GetDel of one entry finds it", func(c *check) {
 		s := c.atomicStore("ns")
 		const goroutines, keys = 8, 50
 		for k := range keys {
@@ -63,7 +63,7 @@ var takeCases = []testCase{
 		c.equal("8 goroutines GetDel the same 50 keys: found", took.Load(), keys)
 	}},
 
-	{"Swap/returns_what_was_there", "Swap stores, and returns what was there before; nil is null, not missing", func(c *check) {
+	{"Swap/returns_the_previous_value", "Swap stores a value and returns the previous value; nil is null, and not a missing key", func(c *check) {
 		s := c.atomicStore("ns")
 		c.exchange(s, "k", 1, absent)
 		before := "1"
@@ -101,7 +101,7 @@ var takeCases = []testCase{
 			c.exchange(s, key, 2, want)
 		}
 	}},
-	{"Swap/atomic", "what concurrent Swap store and return is a chain: each value comes out once, but the last", func(c *check) {
+	{"Swap/atomic", "concurrent Swap form a chain: each stored value is returned exactly once, except the last one", func(c *check) {
 		s := c.atomicStore("ns")
 		const goroutines, rounds = 8, 50
 		var out [goroutines*rounds + 1]atomic.Int64
@@ -128,7 +128,7 @@ var takeCases = []testCase{
 		c.equal("8 goroutines, 50 Swap each of values that differ: values that came out once", once, len(out))
 	}},
 
-	{"Take/wrong_type", "GetDel[T] and Swap[T] of what does not decode into T: INVALID_VALUE, and it is out all the same", func(c *check) {
+	{"Take/wrong_type", "GetDel[T] and Swap[T] return INVALID_VALUE for a value that does not decode into T, and the write is applied", func(c *check) {
 		s := c.atomicStore("ns")
 		c.set(&s.KVStore, "secret", "secret")
 		_, _, err := adaptor.Swap[int](background, s, "secret", "secret")
@@ -151,7 +151,7 @@ var takeCases = []testCase{
 		} {
 			c.refused(op+" with a context that is done", err, adaptor.CodeStoreOperationFailed)
 			if !errors.Is(err, context.Canceled) {
-				c.fail(op+" with a canceled context", fmt.Sprint(err), "an error that errors.Is finds context.Canceled in")
+				c.fail(op+" with a canceled context", fmt.Sprint(err), "an error that wraps context.Canceled")
 			}
 		}
 		c.holds("refused operations", &s.KVStore, "secret", "1")
@@ -166,7 +166,7 @@ func (c *check) getDel(s *adaptor.AtomicKVStore, key, want string) {
 func (c *check) exchange(s *adaptor.AtomicKVStore, key string, value any, want string, opts ...adaptor.Option) {
 	text, found, err := s.Swap(background, key, value, opts...)
 	c.taken(fmt.Sprintf("Swap %q", key), text, found, err, want)
-	copy(text, "xxxxxxxx") // it is the caller's
+	copy(text, "xxxxxxxx") // the caller owns it
 }
 
 func (c *check) taken(done string, text []byte, found bool, err error, want string) {

@@ -17,11 +17,11 @@ import (
 	"github.com/zelt-go/kv/adaptor/driver"
 )
 
-// toy is a backend, of a mutex and a map, into which one bug can be planted by name.
+// toy is a backend that consists of a mutex and a map. One bug can be planted by its name.
 type toy struct {
 	bug     string
-	planted map[string]bool // bugs that the code was asked about: a typing error is found
-	noting  sync.Mutex      // of planted
+	planted map[string]bool // every bug in the code, to find a misspelled name
+	noting  sync.Mutex      // guards planted
 	mu      sync.Mutex
 	entries map[string]*toyEntry
 	buffer  []byte
@@ -58,7 +58,7 @@ type toyStore struct {
 	path []string
 }
 
-// at is where key is kept.
+// at returns the key in the map.
 func (s toyStore) at(key string) string {
 	switch {
 	case s.has("keys are kept without a copy"):
@@ -106,7 +106,7 @@ func (s toyStore) expired(e *toyEntry) bool {
 	return left <= 0
 }
 
-// liveFor is live, for a method that may have the bug of ignoring deadlines.
+// liveFor returns the live entry. With a planted bug, the method ignores the deadline.
 func (s toyStore) liveFor(method, key string) *toyEntry {
 	if s.has(method + " takes an expired entry for a live one") {
 		return s.entries[s.at(key)]
@@ -264,7 +264,7 @@ func (s toyStore) left(e *toyEntry) time.Duration {
 	}
 	left := time.Until(e.deadline)
 	if s.has("what is left is cut to whole milliseconds") {
-		return left.Truncate(time.Millisecond) // 0 in the last one: for ever
+		return left.Truncate(time.Millisecond) // 0 in the last millisecond, as if it never expired
 	}
 	return left
 }
@@ -341,7 +341,7 @@ func (s toyStore) Incr(_ context.Context, key string, by int64, ttl time.Duratio
 	return sum, s.left(e), nil
 }
 
-// yield lets others in where a backend must not.
+// yield lets other goroutines run between two steps that must be atomic.
 func (s toyStore) yield() {
 	s.mu.Unlock()
 	runtime.Gosched()
@@ -353,10 +353,10 @@ func (s toyStore) SetNX(_ context.Context, key string, value []byte, ttl time.Du
 	defer s.mu.Unlock()
 	e := s.liveFor("SetNX", key)
 	switch {
-	case e != nil && s.has("a lost SetNX changes the TTL"):
+	case e != nil && s.has("a SetNX that does not store changes the TTL"):
 		s.put(key, e, e.value, ttl)
 		return false, nil
-	case e != nil && s.has("a lost SetNX replaces the value"):
+	case e != nil && s.has("a SetNX that does not store replaces the value"):
 		s.put(key, e, value, driver.KeepTTL)
 		return false, nil
 	case e != nil && s.has("SetNX takes null for missing") && string(e.value) == "null":
@@ -378,7 +378,7 @@ func (s toyStore) SetNX(_ context.Context, key string, value []byte, ttl time.Du
 	return true, nil
 }
 
-// same compares as CompareAndSwap and CompareAndDelete do.
+// same compares old with the entry for CompareAndSwap and CompareAndDelete.
 func (s toyStore) same(e *toyEntry, old []byte) bool {
 	switch {
 	case e == nil:
@@ -406,7 +406,7 @@ func (s toyStore) CompareAndSwap(_ context.Context, key string, old, new []byte,
 		s.yield()
 	}
 	switch {
-	case !same && s.has("a lost CompareAndSwap changes the TTL") && e != nil:
+	case !same && s.has("a CompareAndSwap that does not swap changes the TTL") && e != nil:
 		s.put(key, e, e.value, ttl)
 		return false, nil
 	case !same:

@@ -92,7 +92,7 @@ func TestReason(t *testing.T) {
 	assert.NoError(t, driver.Reason(nil, "OOM"))
 }
 
-// Under finds what Key has made, and takes nothing else for it.
+// Under parses each key that Key makes, and rejects every other key.
 func TestUnder(t *testing.T) {
 	for _, path := range [][]string{{"b"}, {"a", "b%/:{}"}, {"a", "\x00", "%2F"}} {
 		for _, base := range [][]string{{"n"}, {"n/:", "m"}} {

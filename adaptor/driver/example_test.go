@@ -15,7 +15,7 @@ import (
 	"github.com/zelt-go/kv/adaptor/driver"
 )
 
-// Toy is a complete backend: a mutex and a map.
+// Toy is a complete backend that consists of a mutex and a map.
 type Toy struct {
 	mu      sync.Mutex
 	entries map[string]toyEntry
@@ -31,7 +31,7 @@ func NewToy() adaptor.AtomicKVAdaptor {
 	return adaptor.NewAtomic(&Toy{entries: map[string]toyEntry{}})
 }
 
-// OpenAtomic opens a namespace: no more than a prefix of the keys.
+// OpenAtomic opens a namespace, which is only a prefix of the keys.
 func (t *Toy) OpenAtomic(path []string) (driver.AtomicStore, error) {
 	return toyStore{t, driver.Key(path, "")}, nil
 }
@@ -41,8 +41,8 @@ type toyStore struct {
 	prefix string
 }
 
-// locked runs f on the entry at key, which is found unless it is missing or expired,
-// and stores what f leaves; found == false removes it.
+// locked calls f with the entry at key. found is false if the entry is missing or expired. locked
+// then stores the entry, or removes it if f sets found to false.
 func (s toyStore) locked(key string, f func(e *toyEntry, found *bool)) {
 	s.toy.mu.Lock()
 	defer s.toy.mu.Unlock()
@@ -69,7 +69,7 @@ func (e *toyEntry) put(value []byte, ttl time.Duration) {
 func (e *toyEntry) expire(ttl time.Duration) {
 	e.deadline = time.Time{}
 	if ttl > 0 {
-		e.deadline = time.Now().Add(ttl) // which saturates by itself
+		e.deadline = time.Now().Add(ttl) // Add saturates
 	}
 }
 
@@ -116,7 +116,7 @@ func (s toyStore) Incr(_ context.Context, key string, by int64, ttl time.Duratio
 			e.put([]byte("0"), ttl)
 		}
 		if sum, err = driver.Add(e.value, by); err != nil {
-			return // value and deadline stay
+			return // value and deadline are kept
 		}
 		e.put(strconv.AppendInt(nil, sum, 10), driver.KeepTTL)
 		left, *found = e.left(), true
@@ -153,7 +153,7 @@ func (s toyStore) CompareAndDelete(_ context.Context, key string, old []byte) (d
 	return deleted, nil
 }
 
-// A complete backend is ten methods of bytes, and passes the conformance suite.
+// A complete backend has ten methods on bytes and passes the conformance suite.
 func Example() {
 	ctx := context.Background()
 	visits, err := NewToy().Namespace("visits")

@@ -8,14 +8,14 @@ import (
 	"github.com/zelt-go/kv/adaptor/driver"
 )
 
-// FuzzKey: the physical key can be taken apart again, so no two pairs share one.
+// FuzzKey checks that a physical key can be parsed, so that no two pairs share a physical key.
 func FuzzKey(f *testing.F) {
 	f.Add("a\x01b", "c")
 	f.Add("a/b", ":c")
 	f.Add("%2F\x01%", "{x}")
 	f.Add("\xff\x01\x00\x01é", "")
 	f.Fuzz(func(t *testing.T, names, key string) {
-		path := strings.Split(names, "\x01") // any names, but for this byte
+		path := strings.Split(names, "\x01") // any names without this byte
 		if slices.Contains(path, "") {
 			t.Skip("the front refuses an empty name")
 		}
@@ -37,7 +37,7 @@ func FuzzKey(f *testing.F) {
 	})
 }
 
-// unescape undoes %XX, one escape at a time, from the left.
+// unescape replaces each %XX once, from left to right.
 func unescape(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {

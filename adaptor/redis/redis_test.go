@@ -89,7 +89,11 @@ func TestConformance(t *testing.T) {
 		h := harness(redistest.Start(t))
 		open := h.New
 		h.New = func(t testing.TB) adaptor.AtomicKVAdaptor {
-			return adaptor.Intercept(open(t), func(ctx context.Context, call *driver.Call) error { return call.Next(ctx) })
+			return adaptor.Intercept(open(t), func(ctx context.Context, call *driver.Call) error { // as a tracer does
+				err := call.Next(ctx)
+				_, _, _ = call.Namespace(), call.Found, adaptor.CodeOfDriver(err)
+				return err
+			})
 		}
 		adaptortest.TestAtomicAdaptor(t, h)
 	})
