@@ -3,6 +3,7 @@ package adaptor
 import (
 	"context"
 	"errors"
+	"reflect"
 	"slices"
 
 	"github.com/zelt-go/kv/adaptor/driver"
@@ -13,7 +14,8 @@ import (
 // at a: for a store, at its namespace. Every optional interface of the backend works through it.
 //
 // An adaptor of another type may have the method Driver() driver.AtomicOpener, as *memory.MemoryKV
-// has. Without it, the returned opener opens stores by a.Namespace. Driver(nil) returns nil.
+// has. Without it, or if the method comes from an embedded adaptor, the returned opener opens stores
+// by a.Namespace. Driver(nil) returns nil.
 func Driver(a AtomicKVAdaptor) driver.AtomicOpener {
 	switch a := a.(type) {
 	case nil:
@@ -23,9 +25,34 @@ func Driver(a AtomicKVAdaptor) driver.AtomicOpener {
 	case *AtomicKVStore:
 		return &storeOpener{a}
 	case interface{ Driver() driver.AtomicOpener }:
-		return a.Driver()
+		if !isPromoted(reflect.TypeOf(a), "Driver") {
+			return a.Driver()
+		}
 	}
 	return adaptorOpener{a}
+}
+
+// isPromoted reports whether the method of t is, or hides, a method of an embedded field. The Driver of an
+// embedded adaptor would bypass the Namespace of t.
+func isPromoted(t reflect.Type, method string) bool {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct {
+		return false
+	}
+	for field := range t.NumField() {
+		if f := t.Field(field); f.Anonymous {
+			_, is := f.Type.MethodByName(method)
+			if !is && f.Type.Kind() != reflect.Pointer {
+				_, is = reflect.PointerTo(f.Type).MethodByName(method)
+			}
+			if is {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Intercept returns an adaptor of the same stores as a, with every operation passed through i; see

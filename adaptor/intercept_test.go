@@ -224,6 +224,36 @@ func TestFoundIsFalseForAPlaceholder(t *testing.T) {
 	}
 }
 
+// embedding is an adaptor type that embeds a MemoryKV and has a Namespace of its own.
+type embedding struct{ *memory.MemoryKV }
+
+func (e embedding) Namespace(name string) (*adaptor.AtomicKVStore, error) {
+	s, err := e.MemoryKV.Namespace("tenant")
+	if err != nil {
+		return nil, err
+	}
+	return s.Namespace(name)
+}
+
+type embeddingPointer struct{ *embedding }
+
+// The Driver of an embedded adaptor does not bypass the Namespace of the outer type.
+func TestDriverOfATypeThatEmbedsAnAdaptor(t *testing.T) {
+	kv, err := memory.New(memory.Config{})
+	require.NoError(t, err)
+	for _, a := range []adaptor.AtomicKVAdaptor{embedding{kv}, &embedding{kv}, embeddingPointer{&embedding{kv}}} {
+		s := namespace(t, adaptor.Intercept(a, pass), "users")
+		require.NoError(t, s.Set(ctx, "k", 1))
+		has, err := namespace(t, kv, "tenant", "users").Has(ctx, "k")
+		require.NoError(t, err)
+		assert.True(t, has)
+		has, err = namespace(t, kv, "users").Has(ctx, "k")
+		require.NoError(t, err)
+		assert.False(t, has)
+		require.NoError(t, s.Del(ctx, "k"))
+	}
+}
+
 func TestDriverOfNothing(t *testing.T) {
 	assert.Nil(t, adaptor.Driver(nil))
 	var noKV *memory.MemoryKV

@@ -25,8 +25,8 @@ type Interceptor func(ctx context.Context, call *Call) error
 // A Call describes one operation of a [Store] to an [Interceptor]. One operation is one Call, even if the
 // backend needs several steps. Changes to the fields have no effect on the operation.
 //
-// A Call is valid until the interceptor returns; after that it may be reused for another operation. An
-// interceptor that keeps data copies the fields, with the elements of Path and Keys.
+// A Call is valid until the interceptor returns. After that, Next returns an error, until the Call is reused for
+// another operation. An interceptor that keeps data copies the fields, with the elements of Path and Keys.
 //
 // Keys are often secrets. A Call therefore prints and marshals as its method and namespace only.
 type Call struct {
