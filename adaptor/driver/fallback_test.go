@@ -206,6 +206,34 @@ func TestClearByKeys(t *testing.T) {
 	assert.ErrorContains(t, err, "opened no store")
 }
 
+// Keys stops before the next key when the context ends, regardless of the backend, and says so.
+func TestKeysEndsWithItsContext(t *testing.T) {
+	for _, o := range []driver.AtomicOpener{listingOpener{}, driver.Intercept(listingOpener{}, next)} {
+		ends, cancel := context.WithCancel(ctx)
+		var seen []string
+		err := driver.Keys(ends, open(t, o, "ns"), false, func(_ []string, key string) bool {
+			seen = append(seen, key)
+			cancel()
+			return true
+		})
+		assert.ErrorIs(t, err, context.Canceled)
+		assert.Equal(t, []string{"a"}, seen)
+		seen = nil
+		err = driver.Keys(ctx, open(t, o, "ns"), false, func(_ []string, key string) bool {
+			seen = append(seen, key)
+			return false
+		})
+		assert.NoError(t, err, "nothing follows the end")
+		assert.Equal(t, []string{"a"}, seen)
+	}
+}
+
+type listingOpener struct{}
+
+func (listingOpener) OpenAtomic([]string) (driver.AtomicStore, error) {
+	return listing{keys: [][2]string{{"", "a"}, {"", "b"}, {"", "c"}}}, nil
+}
+
 func TestInnermost(t *testing.T) {
 	o := backends["memory"](t)
 	twice := driver.Intercept(driver.Intercept(below{o, []string{"tenant"}}, next), next)
