@@ -186,21 +186,21 @@ func TestListsAndClearsAreOneCall(t *testing.T) {
 var errMine = errors.New("mine")
 
 // incremented runs an Incr through i and returns its error and the counter.
-func incremented(t *testing.T, o driver.AtomicOpener, i driver.Interceptor) (err error, counter string) {
+func incremented(t *testing.T, o driver.AtomicOpener, i driver.Interceptor) (counter string, err error) {
 	t.Helper()
 	_, _, err = open(t, driver.Intercept(o, i), "ns").Incr(ctx, "counter", 1, 0)
 	text, found, getErr := open(t, o, "ns").Get(ctx, "counter")
 	require.NoError(t, getErr)
 	if !found {
-		return err, "none"
+		return "none", err
 	}
-	return err, string(text)
+	return string(text), err
 }
 
 func TestAnInterceptorThatDoesNotCallNextFailsTheOperation(t *testing.T) {
 	eachBackend(t, func(t *testing.T, o driver.AtomicOpener) {
 		for _, refusal := range []error{nil, errMine} {
-			err, counter := incremented(t, o, func(context.Context, *driver.Call) error { return refusal })
+			counter, err := incremented(t, o, func(context.Context, *driver.Call) error { return refusal })
 			require.Error(t, err)
 			if refusal != nil {
 				assert.ErrorIs(t, err, errMine)
@@ -215,7 +215,7 @@ func TestAnInterceptorThatDoesNotCallNextFailsTheOperation(t *testing.T) {
 
 func TestNextRunsAtMostOnce(t *testing.T) {
 	eachBackend(t, func(t *testing.T, o driver.AtomicOpener) {
-		err, counter := incremented(t, o, func(ctx context.Context, c *driver.Call) error {
+		counter, err := incremented(t, o, func(ctx context.Context, c *driver.Call) error {
 			require.NoError(t, c.Next(ctx))
 			assert.Error(t, c.Next(ctx))
 			copied := *c
@@ -225,7 +225,7 @@ func TestNextRunsAtMostOnce(t *testing.T) {
 		assert.NoError(t, err)
 		assert.Equal(t, "1", counter)
 
-		err, counter = incremented(t, o, func(ctx context.Context, c *driver.Call) error {
+		counter, err = incremented(t, o, func(ctx context.Context, c *driver.Call) error {
 			copied := *c
 			assert.Error(t, copied.Next(ctx), "a copy does not run the operation")
 			return c.Next(ctx)
@@ -243,13 +243,13 @@ func TestNextAfterTheInterceptorReturned(t *testing.T) {
 			"not called before": func(context.Context, *driver.Call) error { return nil },
 		} {
 			var kept *driver.Call
-			before, counterBefore := incremented(t, o, func(ctx context.Context, c *driver.Call) error {
+			counterBefore, before := incremented(t, o, func(ctx context.Context, c *driver.Call) error {
 				kept = c
 				return first(ctx, c)
 			})
 			assert.Equal(t, name == "called before", before == nil)
 			assert.Error(t, kept.Next(ctx), name)
-			_, counter := incremented(t, o, func(ctx context.Context, c *driver.Call) error {
+			counter, _ := incremented(t, o, func(ctx context.Context, c *driver.Call) error {
 				if name == "not called before" {
 					assert.NotSame(t, kept, c, "such a Call is never reused")
 					assert.Error(t, kept.Next(ctx))
@@ -311,7 +311,7 @@ func TestNextWithADoneContext(t *testing.T) {
 		done, cancel := context.WithCancel(ctx)
 		cancel()
 		for _, returned := range []error{nil, errMine} {
-			err, counter := incremented(t, o, func(ctx context.Context, c *driver.Call) error {
+			counter, err := incremented(t, o, func(ctx context.Context, c *driver.Call) error {
 				assert.ErrorIs(t, c.Next(done), context.Canceled)
 				assert.Error(t, c.Next(ctx), "the second Next")
 				return returned
@@ -325,7 +325,7 @@ func TestNextWithADoneContext(t *testing.T) {
 			assert.Equal(t, "none", counter)
 		}
 		var none context.Context
-		err, counter := incremented(t, o, func(_ context.Context, c *driver.Call) error { return c.Next(none) })
+		counter, err := incremented(t, o, func(_ context.Context, c *driver.Call) error { return c.Next(none) })
 		assert.ErrorContains(t, err, "nil context")
 		assert.Equal(t, "none", counter)
 	})
