@@ -95,11 +95,15 @@ func newBase(backend struct {
 // rootBase is the base that the app's AtomicKVAdaptor is made from.
 type rootBase struct{ *base }
 
-func newAtomicAdaptor(b *base) (adaptor.AtomicKVAdaptor, error) {
-	if isNil(b.adaptor) {
+func newAtomicAdaptor(in struct {
+	fx.In
+	Base         *base
+	Interceptors []interceptor `group:"kvmodule.interceptors"`
+}) (adaptor.AtomicKVAdaptor, error) {
+	if isNil(in.Base.adaptor) {
 		return nil, errNilAdaptor
 	}
-	return b.adaptor, nil
+	return intercepted(in.Base.adaptor, in.Interceptors), nil
 }
 
 func newPlainAdaptor(a adaptor.AtomicKVAdaptor) (adaptor.KVAdaptor, error) {

@@ -10,6 +10,7 @@
 //   - [Provide] gives services a handle on values of one type.
 //   - [ReplaceAdaptor] gives services another adaptor, in a test or in production.
 //   - [InNamespace] puts all services below one namespace, for example a tenant's.
+//   - [Intercept] traces, measures or refuses every operation.
 //   - [Backend] and [BackendConfig] make the module of another backend.
 //
 // # Inside a service
