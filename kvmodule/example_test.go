@@ -8,6 +8,7 @@ import (
 	"go.uber.org/fx"
 
 	"github.com/zelt-go/kv/adaptor"
+	"github.com/zelt-go/kv/adaptor/driver"
 	"github.com/zelt-go/kv/kvmodule"
 	"github.com/zelt-go/kv/memory"
 )
@@ -107,18 +108,28 @@ func ExampleReplaceAdaptor() {
 	// Output: 1 true <nil>
 }
 
-// All services of this app live in one tenant's namespace.
-func ExampleModule_tenant() {
-	inTenant := fx.Decorate(func(kv adaptor.AtomicKVAdaptor) (adaptor.AtomicKVAdaptor, error) {
-		return kv.Namespace("tenant-1")
-	})
+// All services of this app use one tenant's namespace.
+func ExampleInNamespace() {
 	run(func(v *Visits) {
 		fmt.Println(v.Count(context.Background(), "home"))
-	}, kvmodule.Module, inTenant)
+	}, kvmodule.Module, kvmodule.InNamespace("tenant-1"))
 	// Output: 1 <nil>
 }
 
-// NewAudit takes the second store of an app by its name.
+// An interceptor sees every operation of every service.
+func ExampleIntercept() {
+	trace := func(ctx context.Context, call *driver.Call) error {
+		err := call.Next(ctx)
+		fmt.Println(call, err)
+		return err
+	}
+	run(func(v *Visits) {
+		_, _ = v.Count(context.Background(), "home")
+	}, kvmodule.Module, kvmodule.Intercept(trace))
+	// Output: Incr in namespace "visits" <nil>
+}
+
+// AuditParams asks for the second store of an app by its name.
 type AuditParams struct {
 	fx.In
 	KV adaptor.AtomicKVAdaptor `name:"audit"`
@@ -131,7 +142,7 @@ func NewAudit(p AuditParams) (*Audit, error) {
 	return &Audit{store}, err
 }
 
-// A second store in one app has a name; who wants it asks for it by name.
+// A second store in one app has a name. A service asks for it by this name.
 func ExampleModule_twoStores() {
 	auditKV := fx.Annotate(
 		func(lc fx.Lifecycle) (adaptor.AtomicKVAdaptor, error) {

@@ -9,6 +9,24 @@
 // clock have no effect. [Config].MaxBytes limits the memory. A write beyond the limit returns an
 // error that wraps [ErrFull].
 //
+// # Map
+//
+//   - [New] returns a [MemoryKV] from a [Config]. The zero Config works.
+//   - [MemoryKV.Namespace] opens a store. Package adaptor describes its operations.
+//   - [MemoryKV.Start] and [MemoryKV.Stop] run the collector of expired entries. In an fx app,
+//     kvmodule.Module calls them.
+//   - [Config].MaxBytes and [Config].MaxValueBytes limit the memory.
+//   - [MemoryKV.Stats] returns counters and the bytes in use.
+//
+// # Memory
+//
+// Without MaxBytes, the store holds every entry until it expires or is deleted. With MaxBytes, it
+// refuses a write that needs more memory when no expired entry is left. Deletes and writes that
+// need no more memory still work. Stats().Bytes is the memory in use, and never more than MaxBytes.
+//
+// Go's garbage collector needs room beside the store. With GOGC=100 the process may use twice as
+// much memory before a collection starts. GOMEMLIMIT sets a limit for this.
+//
 // # The engine
 //
 // The hash of a key chooses one of 64 shards. There are fewer shards if MaxBytes is less than

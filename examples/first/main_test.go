@@ -70,3 +70,18 @@ func TestVisitsOnAnotherAdaptor(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 1, n)
 }
+
+func TestCount(t *testing.T) {
+	kv, err := memory.New(memory.Config{})
+	require.NoError(t, err)
+	visits, err := NewVisits(kv)
+	require.NoError(t, err)
+	require.NoError(t, visits.Count(t.Context()))
+
+	store, err := kv.Namespace("visits")
+	require.NoError(t, err)
+	n, found, err := adaptor.Get[int](t.Context(), store, "home")
+	require.NoError(t, err)
+	assert.True(t, found)
+	assert.Equal(t, 1, n)
+}
