@@ -5,9 +5,9 @@ GO      ?= go
 MODULES := . adaptor/redis adaptor/redis/internal/bench examples internal/bench internal/tools
 BIN     := $(CURDIR)/bin
 
-.PHONY: test before after cc servers browser format vet staticcheck tidy pristine race narrow cross tour rehearse soak verify fuzz bench bench-redis load microbench clean
+.PHONY: test before after cc servers browser format vet lint tidy pristine race narrow cross tour rehearse soak verify fuzz bench bench-redis load microbench clean
 
-test: before cc servers browser format vet staticcheck tidy pristine race narrow cross tour rehearse after
+test: before cc servers browser format vet lint tidy pristine race narrow cross tour rehearse after
 
 # The state of the work tree: its changed and untracked files, and their differences from HEAD.
 tree = { git status --porcelain; git diff HEAD; }
@@ -46,11 +46,26 @@ vet:
 	$(GO) vet work
 	cd internal/tools && GOWORK=off $(GO) vet ./...
 
-# Pinned in internal/tools, which is not part of the workspace: its needs are its own.
-staticcheck:
-	cd internal/tools && GOWORK=off $(GO) build -o $(BIN)/staticcheck honnef.co/go/tools/cmd/staticcheck
+# The linters, pinned in internal/tools, which is not part of the workspace: its needs are its own.
+# errname: LoadPanic keeps its name, because programs use it. bodyclose: the tests of examples/server
+# read recorded answers, whose bodies need no Close. errorlint: a type switch looks at an error without
+# the errors that it wraps, on purpose.
+LINTERS := honnef.co/go/tools/cmd/staticcheck mvdan.cc/unparam github.com/gordonklaus/ineffassign \
+	github.com/Antonboom/errname github.com/polyfloyd/go-errorlint github.com/timakin/bodyclose \
+	github.com/golangci/misspell/cmd/misspell
+findings = @echo '$(1)'; out=$$( $(1) 2>&1 | grep -v -e '^\#' -e '^$$' $(2) || true); if [ -n "$$out" ]; then echo "$$out"; exit 1; fi
+
+lint:
+	@mkdir -p $(BIN)
+	cd internal/tools && GOWORK=off $(GO) build -o $(BIN)/ $(LINTERS)
 	$(BIN)/staticcheck $$($(GO) list work)
 	cd internal/tools && GOWORK=off $(BIN)/staticcheck ./...
+	$(BIN)/unparam $$($(GO) list work)
+	$(BIN)/ineffassign $$($(GO) list work)
+	$(BIN)/go-errorlint -asserts=false $$($(GO) list work)
+	$(BIN)/misspell -error $$(git ls-files '*.go' '*.md' '*.js' '*.html' Makefile)
+	$(call findings,$(BIN)/errname $$($(GO) list work),-e 'error type name `LoadPanic`')
+	$(call findings,$(GO) vet -vettool=$(BIN)/bodyclose work,-e '_test.go:')
 
 tidy:
 	@for m in $(MODULES); do \

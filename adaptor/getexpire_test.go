@@ -113,7 +113,7 @@ func TestGetExpireOfAnUnavailableGetExpirer(t *testing.T) {
 type unavailable struct{ *bare }
 
 func (u unavailable) OpenAtomic([]string) (driver.AtomicStore, error) {
-	return unavailableStore{bareStore{u.bare}}, nil
+	return unavailableStore{bareStore(u)}, nil
 }
 
 type unavailableStore struct{ bareStore }

@@ -208,7 +208,7 @@ func (l *loading) wait(ctx context.Context, call *loadCall) ([]byte, error) {
 // fill has read may be gone before a caller joins.
 func (l *loading) fill(ctx context.Context, call *loadCall) ([]byte, error) {
 	lease, err := acquire(ctx, l.store, l.key)
-	if err == errSettled {
+	if errors.Is(err, errSettled) {
 		return nil, nil
 	}
 	if err != nil {

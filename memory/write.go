@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -61,7 +62,7 @@ func (w *writeOp) end() {
 		w.store.kv.budget.release(w.large.allocated())
 	}
 	w.large, w.unreserved = nil, false
-	if w.ended = w.err != w.store.kv.budget.errFull; !w.ended {
+	if w.ended = w.err == nil || !errors.Is(w.err, w.store.kv.budget.errFull); !w.ended {
 		w.reclaimClock.kv = w.store.kv
 		w.ended = !w.store.kv.reclaim(&w.reclaimClock)
 	}

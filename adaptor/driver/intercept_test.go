@@ -404,7 +404,7 @@ func TestALostAnswerStaysUnknown(t *testing.T) {
 			}), "ns")
 			_, _, err := s.Incr(ctx, "n", 1, 0)
 			require.Error(t, err, name)
-			assert.Equal(t, inner == lost, driver.IsUnknown(err), "%v %s", inner, name)
+			assert.Equal(t, errors.Is(inner, lost), driver.IsUnknown(err), "%v %s", inner, name)
 		}
 	}
 }

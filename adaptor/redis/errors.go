@@ -108,7 +108,7 @@ func (c *client) noReplyError(ctx context.Context, err error) error {
 		return driver.Reason(err, "the Cluster names no server for this key; try again later")
 	case ctx.Err() != nil:
 		err = c.endedError(ctx, "the server did not reply")
-	case c.owned && err == context.DeadlineExceeded: // a handshake's deadline: calls hide theirs from rueidis
+	case c.owned && errors.Is(err, context.DeadlineExceeded): // a handshake's deadline: calls hide theirs from rueidis
 		return (&dialError{c.peer(), errConnTimeout}).reason()
 	case c.lifetime.Err() != nil:
 		err = driver.Reason(err, "the RedisKV was stopped before the reply came")
@@ -122,7 +122,7 @@ func (c *client) noReplyError(ctx context.Context, err error) error {
 // event that did not happen in time.
 func (c *client) endedError(ctx context.Context, missing string) error {
 	err := ctx.Err()
-	if _, fromPool := ctx.(*timeoutContext); fromPool || context.Cause(ctx) == errConfigTimeout {
+	if _, fromPool := ctx.(*timeoutContext); fromPool || errors.Is(context.Cause(ctx), errConfigTimeout) {
 		return driver.Reason(err, fmt.Sprintf("%s within redis.Config.Timeout (%s)", missing, c.timeout))
 	}
 	return driver.Reason(err, missing+": "+err.Error())
@@ -191,7 +191,7 @@ func networkReason(err error) string {
 		if strings.HasPrefix(text, "received unknown message type") {
 			return "its reply is not in the Redis protocol: it is not a Redis server"
 		}
-		if err == rueidis.ErrClosing || errors.Is(err, net.ErrClosed) {
+		if errors.Is(err, rueidis.ErrClosing) || errors.Is(err, net.ErrClosed) {
 			return "closed"
 		}
 		return fmt.Sprintf("an error of type %T", err)

@@ -163,7 +163,7 @@ func (s *store) SetNX(ctx context.Context, key string, value []byte, ttl time.Du
 		return false, err
 	}
 	set := c.rueidis.B().Set().Key(s.prefix + key).Value(rueidis.BinaryString(value)).Nx()
-	cmd := rueidis.Completed{}
+	var cmd rueidis.Completed
 	if ttl == driver.NoTTL {
 		cmd = set.Build()
 	} else {

@@ -23,14 +23,14 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err == nil:
 	case r.Context().Err() != nil: // the client has gone; nginx uses the same status
-		(&Problem{Status: 499, Title: "the client has gone"}).write(w)
+		(&ProblemError{Status: 499, Title: "the client has gone"}).write(w)
 	default:
 		problemOf(err).write(w)
 	}
 }
 
-// Problem is the answer to a failed request, in the format of RFC 9457.
-type Problem struct {
+// ProblemError is the answer to a failed request, in the format of RFC 9457.
+type ProblemError struct {
 	Status  int    `json:"status"`
 	Title   string `json:"title"`
 	Detail  string `json:"detail,omitempty"`  // what the client can do
@@ -43,9 +43,9 @@ type Problem struct {
 }
 
 // Error implements error.
-func (p *Problem) Error() string { return p.Title }
+func (p *ProblemError) Error() string { return p.Title }
 
-func (p *Problem) write(w http.ResponseWriter) {
+func (p *ProblemError) write(w http.ResponseWriter) {
 	if p.retryAfter > 0 {
 		w.Header().Set("Retry-After", seconds(p.retryAfter))
 	}
@@ -53,27 +53,29 @@ func (p *Problem) write(w http.ResponseWriter) {
 }
 
 // problemOf returns the answer to an error. The texts of the store's errors contain no key and no value.
-func problemOf(err error) *Problem {
-	var p *Problem
+func problemOf(err error) *ProblemError {
+	var p *ProblemError
 	var tooLong *http.MaxBytesError
 	switch {
 	case errors.As(err, &p):
 		return p
 	case errors.As(err, &tooLong):
-		return &Problem{Status: http.StatusRequestEntityTooLarge, Title: "the body is too long"}
+		return &ProblemError{Status: http.StatusRequestEntityTooLarge, Title: "the body is too long"}
 	case errors.Is(err, adaptor.ErrStoreOperationFailed):
-		p := &Problem{Status: http.StatusServiceUnavailable, Title: "the store does not answer", Code: string(adaptor.CodeOf(err)), Outcome: "not applied", retryAfter: time.Second}
+		p := &ProblemError{Status: http.StatusServiceUnavailable, Title: "the store does not answer", Code: string(adaptor.CodeOf(err)), Outcome: "not applied", retryAfter: time.Second}
 		if adaptor.OutcomeUnknown(err) {
 			p.Outcome = "unknown"
 		}
 		return p
 	case errors.Is(err, adaptor.ErrInvalidValue): // the handlers have checked the request
-		return &Problem{Status: http.StatusInternalServerError, Title: "a stored value has another form than this server writes", Code: string(adaptor.CodeOf(err))}
+		return &ProblemError{Status: http.StatusInternalServerError, Title: "a stored value has another form than this server writes", Code: string(adaptor.CodeOf(err))}
 	}
-	return &Problem{Status: http.StatusInternalServerError, Title: "internal error"}
+	return &ProblemError{Status: http.StatusInternalServerError, Title: "internal error"}
 }
 
-func badRequest(title string) *Problem { return &Problem{Status: http.StatusBadRequest, Title: title} }
+func badRequest(title string) *ProblemError {
+	return &ProblemError{Status: http.StatusBadRequest, Title: title}
+}
 
 // writeJSON answers with a value.
 func writeJSON(w http.ResponseWriter, value any) error {

@@ -34,7 +34,7 @@ func (h *Health) Check(ctx context.Context) error {
 }
 
 // errStopping is the answer of a replica that is stopping.
-var errStopping = &Problem{Status: http.StatusServiceUnavailable, Title: "stopping"}
+var errStopping = &ProblemError{Status: http.StatusServiceUnavailable, Title: "stopping"}
 
 func (h *Health) get(w http.ResponseWriter, r *http.Request) error {
 	if err := h.Check(r.Context()); err != nil {

@@ -44,7 +44,7 @@ func (h *Hits) Count(ctx context.Context, page string) (int64, error) {
 func (h *Hits) post(w http.ResponseWriter, r *http.Request) error {
 	page := r.PathValue("page")
 	if !slices.Contains(h.pages, page) {
-		return &Problem{Status: http.StatusNotFound, Title: "no such page", Detail: "--pages (PAGES) lists the pages whose hits are counted"}
+		return &ProblemError{Status: http.StatusNotFound, Title: "no such page", Detail: "--pages (PAGES) lists the pages whose hits are counted"}
 	}
 	n, err := h.Count(r.Context(), page)
 	if err != nil {

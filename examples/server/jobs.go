@@ -92,7 +92,7 @@ func (j *Jobs) work(ctx context.Context, l *lock.Lock, held time.Time, takes tim
 func (j *Jobs) post(w http.ResponseWriter, r *http.Request) error {
 	name, takes := r.PathValue("name"), j.takes
 	if !slices.Contains(j.names, name) {
-		return &Problem{Status: http.StatusNotFound, Title: "no such job", Detail: "--jobs (JOBS) lists the jobs"}
+		return &ProblemError{Status: http.StatusNotFound, Title: "no such job", Detail: "--jobs (JOBS) lists the jobs"}
 	}
 	if text := r.URL.Query().Get("takes"); text != "" {
 		var err error
@@ -112,11 +112,11 @@ func (j *Jobs) post(w http.ResponseWriter, r *http.Request) error {
 	case ran:
 		j.activity.JobsFailed.Add(1)
 		j.log.Warn("job failed", "job", name, "error", err)
-		if err == errJobsEnded { // the lock is released
-			return &Problem{Status: http.StatusServiceUnavailable, Title: "the job ended early because the server is stopping", retryAfter: time.Second}
+		if errors.Is(err, errJobsEnded) { // the lock is released
+			return &ProblemError{Status: http.StatusServiceUnavailable, Title: "the job ended early because the server is stopping", retryAfter: time.Second}
 		}
-		return &Problem{Status: http.StatusInternalServerError, Title: "the job did not end well: it may have lost its lock"}
-	case err == errJobsEnded:
+		return &ProblemError{Status: http.StatusInternalServerError, Title: "the job did not end well: it may have lost its lock"}
+	case errors.Is(err, errJobsEnded):
 		return errStopping
 	case err != nil:
 		return err
@@ -125,13 +125,13 @@ func (j *Jobs) post(w http.ResponseWriter, r *http.Request) error {
 	return j.busy(r.Context(), name)
 }
 
-// busy returns the Problem that names the holder of a job, and the time that its lock has left.
+// busy returns the ProblemError that names the holder of a job, and the time that its lock has left.
 func (j *Jobs) busy(ctx context.Context, name string) error {
 	holder, found, err := j.locker.Holder(ctx, name)
 	if err != nil {
 		return err
 	}
-	p := &Problem{Status: http.StatusConflict, Title: name + " has just ended elsewhere", retryAfter: time.Second}
+	p := &ProblemError{Status: http.StatusConflict, Title: name + " has just ended elsewhere", retryAfter: time.Second}
 	if found {
 		p.Title = name + " is held by " + holderName(holder)
 		p.Holder, p.LeftMS, p.retryAfter = holder.Owner, holder.Left.Milliseconds(), holder.Left

@@ -51,7 +51,7 @@ func (l *Limit) Wrap(next handler) http.Handler {
 }
 
 // CheckLogin counts a login for the client's address and for the user, or for the address alone if user
-// is empty. It returns a Problem if the login must be refused.
+// is empty. It returns a ProblemError if the login must be refused.
 func (l *Limit) CheckLogin(w http.ResponseWriter, r *http.Request, user string) error {
 	return l.check(w, r, func(r *http.Request) ([]quota, error) {
 		quotas := []quota{l.address(r)}
@@ -68,7 +68,7 @@ type quota struct {
 	limit   int64
 }
 
-// check counts a request against its quotas and returns a Problem if a quota is used up. The answer
+// check counts a request against its quotas and returns a ProblemError if a quota is used up. The answer
 // gets the header fields of draft-ietf-httpapi-ratelimit-headers, version 10, for the quota with the
 // fewest remaining requests. Times are whole seconds, rounded up.
 func (l *Limit) check(w http.ResponseWriter, r *http.Request, quotasOf func(*http.Request) ([]quota, error)) error {
@@ -87,7 +87,7 @@ func (l *Limit) check(w http.ResponseWriter, r *http.Request, quotasOf func(*htt
 	switch {
 	case err != nil && l.config.RateFail == "closed":
 		l.activity.FailedClosed.Add(1)
-		return &Problem{Status: http.StatusServiceUnavailable, Title: "the store of the rate limit does not answer, and it fails closed", retryAfter: time.Second}
+		return &ProblemError{Status: http.StatusServiceUnavailable, Title: "the store of the rate limit does not answer, and it fails closed", retryAfter: time.Second}
 	case err != nil:
 		l.activity.FailedOpen.Add(1)
 		return nil
@@ -96,7 +96,7 @@ func (l *Limit) check(w http.ResponseWriter, r *http.Request, quotasOf func(*htt
 	w.Header().Set("RateLimit", fmt.Sprintf(`"default";r=%d;t=%s`, decision.Remaining, seconds(decision.ResetIn)))
 	if !decision.Allowed {
 		l.activity.Refused.Add(1)
-		return &Problem{Status: http.StatusTooManyRequests, Title: "too many requests", retryAfter: decision.ResetIn}
+		return &ProblemError{Status: http.StatusTooManyRequests, Title: "too many requests", retryAfter: decision.ResetIn}
 	}
 	l.activity.Allowed.Add(1)
 	return nil

@@ -118,7 +118,7 @@ func (l *Live) get(w http.ResponseWriter, r *http.Request) error {
 	case l.streams <- struct{}{}:
 		defer func() { <-l.streams }()
 	default:
-		return &Problem{Status: http.StatusServiceUnavailable, Title: "too many pages are open", retryAfter: 10 * time.Second}
+		return &ProblemError{Status: http.StatusServiceUnavailable, Title: "too many pages are open", retryAfter: 10 * time.Second}
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")

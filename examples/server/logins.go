@@ -100,7 +100,7 @@ func (l *Logins) me(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !found {
-		return &Problem{Status: http.StatusUnauthorized, Title: "not logged in"}
+		return &ProblemError{Status: http.StatusUnauthorized, Title: "not logged in"}
 	}
 	return writeJSON(w, me{data.UserID})
 }

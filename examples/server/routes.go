@@ -32,7 +32,7 @@ func NewRoutes(users *Users, logins *Logins, jobs *Jobs, hits *Hits, limit *Limi
 	}
 }
 
-// NewHandler returns the handler of all routes. Every error is answered with a [Problem].
+// NewHandler returns the handler of all routes. Every error is answered with a [ProblemError].
 func NewHandler(routes []Route, metrics *Metrics, log *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	for _, r := range routes {
@@ -44,12 +44,12 @@ func NewHandler(routes []Route, metrics *Metrics, log *slog.Logger) http.Handler
 	return observed(guard.Handler(unmatched(mux)), metrics, log)
 }
 
-var errOtherOrigin = &Problem{Status: http.StatusForbidden, Title: "a page of another origin must not change anything here"}
+var errOtherOrigin = &ProblemError{Status: http.StatusForbidden, Title: "a page of another origin must not change anything here"}
 
 // routesURL is the address of the list of routes.
 const routesURL = "https://github.com/zelt-go/kv/blob/main/examples/server/README.md#routes"
 
-// unmatched answers with a Problem if mux has no route for a request. The mux itself answers with
+// unmatched answers with a ProblemError if mux has no route for a request. The mux itself answers with
 // text/plain.
 func unmatched(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -61,9 +61,9 @@ func unmatched(mux *http.ServeMux) http.Handler {
 		mux.ServeHTTP(answer, r)
 		switch answer.status {
 		case http.StatusNotFound:
-			(&Problem{Status: answer.status, Title: "no such route", Detail: "the routes are listed at " + routesURL}).write(w)
+			(&ProblemError{Status: answer.status, Title: "no such route", Detail: "the routes are listed at " + routesURL}).write(w)
 		case http.StatusMethodNotAllowed:
-			(&Problem{Status: answer.status, Title: "this route has other methods: " + w.Header().Get("Allow"), Detail: "the routes are listed at " + routesURL}).write(w)
+			(&ProblemError{Status: answer.status, Title: "this route has other methods: " + w.Header().Get("Allow"), Detail: "the routes are listed at " + routesURL}).write(w)
 		}
 	})
 }

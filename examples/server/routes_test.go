@@ -13,7 +13,7 @@ import (
 	"go.uber.org/fx"
 )
 
-// Every error is a Problem, also the errors of the mux and of the check of the origin.
+// Every error is a ProblemError, also the errors of the mux and of the check of the origin.
 func TestErrorsAreProblems(t *testing.T) {
 	s := newSite(t, []string{"--rate-limit=0"})
 	for _, test := range []struct {
@@ -52,7 +52,7 @@ func requireProblem(t *testing.T, answer *http.Response, status int, title strin
 	require.NoError(t, err)
 	require.Equal(t, status, answer.StatusCode, string(text))
 	require.Equal(t, "application/problem+json", answer.Header.Get("Content-Type"), string(text))
-	var p Problem
+	var p ProblemError
 	require.NoError(t, json.Unmarshal(text, &p), string(text))
 	require.Equal(t, status, p.Status)
 	require.Equal(t, title, p.Title)

@@ -62,7 +62,7 @@ func (u *Users) Find(ctx context.Context, id string) (user cache.User, status st
 		u.activity.CacheMisses.Add(1)
 	}
 	if err == nil && !found {
-		err = &Problem{Status: http.StatusNotFound, Title: "no such user"}
+		err = &ProblemError{Status: http.StatusNotFound, Title: "no such user"}
 	}
 	return user, status, err
 }

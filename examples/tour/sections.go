@@ -260,10 +260,10 @@ func (t tour) typed(w *walk) {
 func (t tour) loads(w *walk) {
 	ada := cache.User{ID: "42", Name: "Ada"}
 	var loads atomic.Int64
-	load := func(context.Context) (adaptor.Loaded[cache.User], error) {
+	load := func(ctx context.Context) (adaptor.Loaded[cache.User], error) {
 		loads.Add(1)
 		time.Sleep(short / 10) // a slow database
-		return adaptor.Loaded[cache.User]{Value: ada}, nil
+		return adaptor.Loaded[cache.User]{Value: ada}, ctx.Err()
 	}
 	errs := make(chan error, 50)
 	for range cap(errs) {

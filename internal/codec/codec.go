@@ -172,10 +172,10 @@ func causeText(err error) string {
 		}
 		return ": it is not JSON, or contains an unpaired surrogate"
 	}
-	switch err {
-	case errTooDeep:
+	switch {
+	case errors.Is(err, errTooDeep):
 		return ": nesting beyond 10,000"
-	case errCyclic:
+	case errors.Is(err, errCyclic):
 		return ": it is cyclic, or its pointers are nested too deep"
 	}
 	return ""
