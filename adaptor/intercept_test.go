@@ -15,7 +15,7 @@ import (
 
 	"github.com/zelt-go/kv/adaptor"
 	"github.com/zelt-go/kv/adaptor/driver"
-	"github.com/zelt-go/kv/internal/place"
+	"github.com/zelt-go/kv/internal/namespace"
 	"github.com/zelt-go/kv/memory"
 )
 
@@ -33,7 +33,7 @@ func (c custom) Namespace(name string) (*adaptor.AtomicKVStore, error) {
 	return s.Namespace("x" + name)
 }
 
-func namespace(t *testing.T, a adaptor.AtomicKVAdaptor, path ...string) *adaptor.AtomicKVStore {
+func opened(t *testing.T, a adaptor.AtomicKVAdaptor, path ...string) *adaptor.AtomicKVStore {
 	t.Helper()
 	s, err := a.Namespace(path[0])
 	for _, name := range path[1:] {
@@ -49,20 +49,20 @@ func ways(t *testing.T, kv adaptor.AtomicKVAdaptor) map[string]struct {
 	a    adaptor.AtomicKVAdaptor
 	path []string
 } {
-	tenant := namespace(t, kv, "tenant")
+	tenant := opened(t, kv, "tenant")
 	return map[string]struct {
 		a    adaptor.AtomicKVAdaptor
 		path []string
 	}{
 		"itself":             {adaptor.NewAtomic(adaptor.Driver(kv)), []string{"users"}},
 		"a store":            {adaptor.NewAtomic(adaptor.Driver(tenant)), []string{"tenant", "users"}},
-		"a store of a store": {adaptor.NewAtomic(adaptor.Driver(namespace(t, kv, "a", "b"))), []string{"a", "b", "users"}},
+		"a store of a store": {adaptor.NewAtomic(adaptor.Driver(opened(t, kv, "a", "b"))), []string{"a", "b", "users"}},
 		"another type":       {adaptor.NewAtomic(adaptor.Driver(custom{kv})), []string{"custom", "xusers"}},
 		"intercepted":        {adaptor.Intercept(kv, pass), []string{"users"}},
 		"intercepted twice":  {adaptor.Intercept(adaptor.Intercept(kv, pass), pass), []string{"users"}},
 		"intercepted store":  {adaptor.Intercept(tenant, pass), []string{"tenant", "users"}},
 		"store of intercepted": {
-			adaptor.Intercept(namespace(t, adaptor.Intercept(tenant, pass), "deep"), pass), []string{"tenant", "deep", "users"},
+			adaptor.Intercept(opened(t, adaptor.Intercept(tenant, pass), "deep"), pass), []string{"tenant", "deep", "users"},
 		},
 		"intercepted type": {adaptor.Intercept(custom{adaptor.Intercept(kv, pass)}, pass), []string{"custom", "xusers"}},
 	}
@@ -71,14 +71,14 @@ func ways(t *testing.T, kv adaptor.AtomicKVAdaptor) map[string]struct {
 func TestDriverReachesTheSameData(t *testing.T) {
 	kv := newKV()
 	for name, w := range ways(t, kv) {
-		s := namespace(t, w.a, "users")
+		s := opened(t, w.a, "users")
 		require.NoError(t, s.Set(ctx, "k", name), name)
-		value, _, err := adaptor.Get[string](ctx, namespace(t, kv, w.path...), "k")
+		value, _, err := adaptor.Get[string](ctx, opened(t, kv, w.path...), "k")
 		require.NoError(t, err)
 		assert.Equal(t, name, value)
-		child := namespace(t, w.a, "users", "child")
+		child := opened(t, w.a, "users", "child")
 		require.NoError(t, child.Set(ctx, "k", name), name)
-		value, _, err = adaptor.Get[string](ctx, namespace(t, kv, append(w.path, "child")...), "k")
+		value, _, err = adaptor.Get[string](ctx, opened(t, kv, append(w.path, "child")...), "k")
 		require.NoError(t, err)
 		assert.Equal(t, name, value)
 
@@ -101,7 +101,7 @@ func TestErrorsContainTheWholePath(t *testing.T) {
 	for name, w := range ways(t, kv) {
 		whole := driver.Key(w.path, "")
 		whole = whole[:len(whole)-1]
-		s := namespace(t, w.a, "users")
+		s := opened(t, w.a, "users")
 		for op, err := range map[string]error{
 			"Set":       s.Set(ctx, "k", make(chan int)),
 			"Expire":    func() error { _, err := s.Expire(ctx, "k", -1); return err }(),
@@ -115,16 +115,16 @@ func TestErrorsContainTheWholePath(t *testing.T) {
 			assert.Equal(t, op, e.Op)
 		}
 	}
-	_, err := adaptor.NewAtomic(adaptor.Driver(namespace(t, kv, "tenant"))).Namespace("")
+	_, err := adaptor.NewAtomic(adaptor.Driver(opened(t, kv, "tenant"))).Namespace("")
 	assert.ErrorContains(t, err, `kv: Namespace in namespace "tenant": EMPTY_NAMESPACE`)
 }
 
-// place.Of tells kvmodule.Provide which handles overlap, whatever is between them and the backend.
+// namespace.Of tells kvmodule.Provide which handles overlap, whatever is between them and the backend.
 func TestPlaceIsTheInnermost(t *testing.T) {
 	kv := newKV()
-	other := place.Of(namespace(t, newKV(), "users"))
+	other := namespace.Of(opened(t, newKV(), "users"))
 	for name, w := range ways(t, kv) {
-		p, want := place.Of(namespace(t, w.a, "users")), place.Of(namespace(t, kv, w.path...))
+		p, want := namespace.Of(opened(t, w.a, "users")), namespace.Of(opened(t, kv, w.path...))
 		assert.Equal(t, want, p, name)
 		assert.True(t, p.Contains(want) && want.Contains(p), name)
 		assert.False(t, p.Contains(other), name)
@@ -145,7 +145,7 @@ func TestLoadsAreSharedThroughWrappers(t *testing.T) {
 			return adaptor.Loaded[int]{Value: 7}, nil
 		}
 		get := func(a adaptor.AtomicKVAdaptor, path ...string) {
-			s := namespace(t, a, path...)
+			s := opened(t, a, path...)
 			callers.Go(func() {
 				value, found, err := adaptor.Of[int](s).GetOrLoad(ctx, "k", load)
 				assert.NoError(t, err)
@@ -161,7 +161,7 @@ func TestLoadsAreSharedThroughWrappers(t *testing.T) {
 		close(leave)
 		callers.Wait()
 		assert.EqualValues(t, 1, loads.Load(), name)
-		require.NoError(t, namespace(t, kv, w.path...).Clear(ctx))
+		require.NoError(t, opened(t, kv, w.path...).Clear(ctx))
 	}
 }
 
@@ -179,7 +179,7 @@ func (c counting) OpenAtomic(path []string) (driver.AtomicStore, error) {
 func TestNamespaceThroughAWrapperOpensOnce(t *testing.T) {
 	var paths [][]string
 	kv := adaptor.NewAtomic(counting{adaptor.Driver(newKV()), &paths})
-	tenant := namespace(t, kv, "tenant")
+	tenant := opened(t, kv, "tenant")
 	for name, a := range map[string]adaptor.AtomicKVAdaptor{
 		"Driver":             adaptor.NewAtomic(adaptor.Driver(tenant)),
 		"Intercept":          adaptor.Intercept(tenant, pass),
@@ -187,10 +187,10 @@ func TestNamespaceThroughAWrapperOpensOnce(t *testing.T) {
 		"store of Intercept": adaptor.Intercept(adaptor.Intercept(tenant, pass), pass),
 	} {
 		paths = nil
-		s := namespace(t, a, "users")
+		s := opened(t, a, "users")
 		assert.Equal(t, [][]string{{"tenant", "users"}}, paths, name)
 		paths = nil
-		namespace(t, s, "admin")
+		opened(t, s, "admin")
 		assert.Equal(t, [][]string{{"tenant", "users", "admin"}}, paths, name)
 	}
 }
@@ -198,7 +198,7 @@ func TestNamespaceThroughAWrapperOpensOnce(t *testing.T) {
 // A Call of a read that finds only a placeholder does not count as found.
 func TestFoundIsFalseForAPlaceholder(t *testing.T) {
 	found := map[string]bool{}
-	s := namespace(t, adaptor.Intercept(newKV(), func(ctx context.Context, c *driver.Call) error {
+	s := opened(t, adaptor.Intercept(newKV(), func(ctx context.Context, c *driver.Call) error {
 		err := c.Next(ctx)
 		found[c.Method] = c.Found || c.Count > 0 && c.Method == "GetMany"
 		return err
@@ -242,12 +242,12 @@ func TestDriverOfATypeThatEmbedsAnAdaptor(t *testing.T) {
 	kv, err := memory.New(memory.Config{})
 	require.NoError(t, err)
 	for _, a := range []adaptor.AtomicKVAdaptor{embedding{kv}, &embedding{kv}, embeddingPointer{&embedding{kv}}} {
-		s := namespace(t, adaptor.Intercept(a, pass), "users")
+		s := opened(t, adaptor.Intercept(a, pass), "users")
 		require.NoError(t, s.Set(ctx, "k", 1))
-		has, err := namespace(t, kv, "tenant", "users").Has(ctx, "k")
+		has, err := opened(t, kv, "tenant", "users").Has(ctx, "k")
 		require.NoError(t, err)
 		assert.True(t, has)
-		has, err = namespace(t, kv, "users").Has(ctx, "k")
+		has, err = opened(t, kv, "users").Has(ctx, "k")
 		require.NoError(t, err)
 		assert.False(t, has)
 		require.NoError(t, s.Del(ctx, "k"))
@@ -279,8 +279,8 @@ var errMine = errors.New("mine")
 // A backend that cannot be compared, such as a slice type, is told from another by its adaptor.
 func TestABackendThatCannotBeCompared(t *testing.T) {
 	kv := adaptor.NewAtomic(openers{&backend{}})
-	s := namespace(t, adaptor.Intercept(kv, pass), "users")
-	assert.Equal(t, place.Of(namespace(t, kv, "users")), place.Of(s))
+	s := opened(t, adaptor.Intercept(kv, pass), "users")
+	assert.Equal(t, namespace.Of(opened(t, kv, "users")), namespace.Of(s))
 	_, _, err := adaptor.Of[int](s).GetOrLoad(ctx, "k", func(context.Context) (adaptor.Loaded[int], error) {
 		return adaptor.Loaded[int]{Value: 1}, nil
 	})
@@ -295,7 +295,7 @@ func TestPing(t *testing.T) {
 	kv, err := memory.New(memory.Config{})
 	require.NoError(t, err)
 	require.NoError(t, adaptor.Ping(ctx, kv))
-	require.NoError(t, adaptor.Ping(ctx, namespace(t, kv, "tenant")))
+	require.NoError(t, adaptor.Ping(ctx, opened(t, kv, "tenant")))
 	require.NoError(t, adaptor.Ping(ctx, adaptor.WithoutAtomic(kv)))
 	assert.Zero(t, kv.Stats().Misses, "Ping is not a read of a key")
 	assert.Zero(t, kv.Stats().Entries)
@@ -337,7 +337,7 @@ func (emptyAdaptor) Namespace(string) (adaptor.Reader, error) { return nil, nil 
 // A refused operation of the front is an *Error with the refusal as its cause.
 func TestARefusalReachesTheCaller(t *testing.T) {
 	limit := driver.Reason(errMine, "more than 10 calls per second")
-	s := namespace(t, adaptor.Intercept(newKV(), func(context.Context, *driver.Call) error { return limit }), "users")
+	s := opened(t, adaptor.Intercept(newKV(), func(context.Context, *driver.Call) error { return limit }), "users")
 	for _, o := range operations {
 		err := o.call(ctx, s)
 		assert.EqualError(t, err, `kv: `+o.op+` in namespace "users": STORE_OPERATION_FAILED: more than 10 calls per second`)

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/zelt-go/kv/adaptor/driver"
-	"github.com/zelt-go/kv/internal/place"
+	"github.com/zelt-go/kv/internal/namespace"
 )
 
 // Typed is a handle on a namespace whose values all have the type T. [Of] returns one.
@@ -195,11 +195,11 @@ func has(opts []Option, kind optionKind) bool {
 }
 
 func init() {
-	place.Of = func(store any) place.Place {
+	namespace.Of = func(store any) namespace.Namespace {
 		s, _ := store.(*AtomicKVStore)
 		if s == nil {
-			return place.Place{}
+			return namespace.Namespace{}
 		}
-		return place.Place{Backend: s.origin, Path: s.path}
+		return namespace.Namespace{Backend: s.origin, Path: s.path}
 	}
 }

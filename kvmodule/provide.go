@@ -11,7 +11,7 @@ import (
 
 	"github.com/zelt-go/kv/adaptor"
 	"github.com/zelt-go/kv/adaptor/driver"
-	"github.com/zelt-go/kv/internal/place"
+	"github.com/zelt-go/kv/internal/namespace"
 )
 
 // Provide puts an [adaptor.Typed] of T into the graph. It is a handle on the namespace of the
@@ -55,7 +55,7 @@ type handle[T any] struct {
 // claim is one handle's claim on its namespace.
 type claim struct {
 	of reflect.Type
-	at place.Place
+	at namespace.Namespace
 }
 
 func newHandle[T any](kv adaptor.AtomicKVAdaptor, name string, opts []adaptor.TypedOption) (h handle[T], err error) {
@@ -67,7 +67,7 @@ func newHandle[T any](kv adaptor.AtomicKVAdaptor, name string, opts []adaptor.Ty
 		return h, err
 	}
 	h.Typed = adaptor.Of[T](store, opts...)
-	h.Claim = claim{reflect.TypeFor[T](), place.Of(store)}
+	h.Claim = claim{reflect.TypeFor[T](), namespace.Of(store)}
 	return h, h.Typed.Err()
 }
 

@@ -89,13 +89,18 @@ func TestConformance(t *testing.T) {
 		h := harness(redistest.Start(t))
 		open := h.New
 		h.New = func(t testing.TB) adaptor.AtomicKVAdaptor {
-			return adaptor.Intercept(open(t), func(ctx context.Context, call *driver.Call) error { // as a tracer does
-				err := call.Next(ctx)
-				_, _, _ = call.Namespace(), call.Found, adaptor.CodeOfDriver(err)
-				return err
-			})
+			return trace(open(t), func(string, ...any) {})
 		}
 		adaptortest.TestAtomicAdaptor(t, h)
+	})
+}
+
+// trace is the tracing wrapper of ExampleIntercept in package adaptor, with a function for the spans.
+func trace(kv adaptor.AtomicKVAdaptor, end func(span string, attributes ...any)) adaptor.AtomicKVAdaptor {
+	return adaptor.Intercept(kv, func(ctx context.Context, call *driver.Call) error {
+		err := call.Next(ctx)
+		end("kv."+call.Method, "namespace", call.Namespace(), "found", call.Found, "error", adaptor.CodeOfDriver(err))
+		return err
 	})
 }
 
