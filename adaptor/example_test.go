@@ -417,6 +417,19 @@ func ExamplePing() {
 	// Output: <nil>
 }
 
+func ExampleLoadTimeout() {
+	ctx, kv := context.Background(), newKV()
+	store, _ := kv.Namespace("users")
+
+	users := adaptor.Of[User](store, adaptor.LoadTimeout(10*time.Millisecond))
+	_, found, err := users.GetOrLoad(ctx, "42", func(ctx context.Context) (adaptor.Loaded[User], error) {
+		<-ctx.Done() // a database that does not answer
+		return adaptor.Loaded[User]{}, ctx.Err()
+	})
+	fmt.Println(found, err)
+	// Output: false context deadline exceeded
+}
+
 func ExampleError() {
 	ctx, kv := context.Background(), newKV()
 	store, _ := kv.Namespace("data")

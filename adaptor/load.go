@@ -225,7 +225,7 @@ func (l *loading) fill(ctx context.Context, call *loadCall) ([]byte, error) {
 		return nil, err
 	}
 	defer lease.renew(ctx)()
-	loaded, err := l.load(ctx)
+	loaded, err := l.run(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -250,6 +250,18 @@ func (l *loading) fill(ctx context.Context, call *loadCall) ([]byte, error) {
 	}
 	return text, nil
 }
+
+// run calls the loader, whose context ends after LoadTimeout.
+func (l *loading) run(ctx context.Context) (Loaded[any], error) {
+	if l.loadTimeout.kind == optionTTL {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, l.loadTimeout.ttl, errLoadTimeout)
+		defer cancel()
+	}
+	return l.load(ctx)
+}
+
+var errLoadTimeout = errors.New("kv: the load took longer than its LoadTimeout")
 
 // written returns the text that another write stored during the load, or nil.
 func (l *loading) written(ctx context.Context) []byte {

@@ -135,6 +135,7 @@ func TestInvalidOptionsAndResultsOfALoad(t *testing.T) {
 	s := openMemory(t, "ns")
 	for name, opt := range map[string]adaptor.TypedOption{
 		"ttl": adaptor.DefaultTTL(0), "none ttl": adaptor.NoneTTL(-1), "jitter": adaptor.Jitter(-0.1),
+		"load timeout": adaptor.LoadTimeout(0), "negative load timeout": adaptor.LoadTimeout(-time.Second),
 	} {
 		_, _, err := adaptor.Of[int](s, opt).GetOrLoad(ctx, "k", refuse[int](t))
 		assert.ErrorIs(t, err, adaptor.ErrInvalidTTL, name)

@@ -23,11 +23,12 @@ type Typed[T any] struct{ handle }
 
 // handle is a Typed without its type. It works on JSON text.
 type handle struct {
-	store    *AtomicKVStore
-	ttl      Option // DefaultTTL
-	none     Option // NoneTTL
-	jitter   float64
-	unstored func(context.Context, error) // nil: no report
+	store       *AtomicKVStore
+	ttl         Option // DefaultTTL
+	none        Option // NoneTTL
+	jitter      float64
+	unstored    func(context.Context, error) // nil: no report
+	loadTimeout Option                       // LoadTimeout, not rounded
 }
 
 // Of returns a handle on store. A namespace may have several handles of the same T. Handles of

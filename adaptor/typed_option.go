@@ -23,6 +23,7 @@ const (
 	typedOptionNoneTTL
 	typedOptionJitter
 	typedOptionUnstored
+	typedOptionLoadTimeout
 )
 
 // DefaultTTL sets the time to live of the values that a handle writes. It applies if the call has
@@ -66,6 +67,16 @@ func OnUnstored(report func(ctx context.Context, err error)) TypedOption {
 	return TypedOption{kind: typedOptionUnstored, unstored: report}
 }
 
+// LoadTimeout ends the context of a load after d. The cause of the context is then an error that says so.
+// A loader that returns because its context has ended fails, and all its callers get its error. A
+// loader that ignores its context is not interrupted. If d is not positive, [Typed.Err] and
+// [Typed.GetOrLoad] return ErrInvalidTTL.
+//
+// Without LoadTimeout a load runs until it returns, or until its last caller has left.
+func LoadTimeout(d time.Duration) TypedOption {
+	return TypedOption{kind: typedOptionLoadTimeout, ttl: Option{optionTTL, d}}
+}
+
 func (o TypedOption) apply(h *handle) {
 	switch o.kind {
 	case typedOptionTTL:
@@ -76,6 +87,8 @@ func (o TypedOption) apply(h *handle) {
 		h.jitter = o.fraction
 	case typedOptionUnstored:
 		h.unstored = o.unstored
+	case typedOptionLoadTimeout:
+		h.loadTimeout = o.ttl
 	}
 }
 
@@ -85,6 +98,10 @@ func (h handle) check(op, key string) error {
 		if _, err := h.store.plain().writeTTL(op, key, []Option{opt}, false); err != nil {
 			return err
 		}
+	}
+	if h.loadTimeout.kind == optionTTL && h.loadTimeout.ttl <= 0 {
+		cause := ttlError(fmt.Sprintf("the load timeout must be positive, got %v", h.loadTimeout.ttl))
+		return failure(op, h.store.plain().pathOf(), key, CodeInvalidTTL, cause)
 	}
 	if !(h.jitter >= 0 && h.jitter < 1) { // nor NaN
 		cause := ttlError(fmt.Sprintf("the jitter must be at least 0 and below 1, got %v", h.jitter))
