@@ -39,8 +39,8 @@ func ExampleErrFull() {
 	ctx := context.Background()
 
 	kv, err := memory.New(memory.Config{
-		MaxBytes:      64 << 20, // entries and index, all told
-		MaxValueBytes: 1 << 20,  // of one value's JSON text
+		MaxBytes:      64 << 20, // all entries and the index
+		MaxValueBytes: 1 << 20,  // the JSON text of one value
 	})
 	if err != nil {
 		log.Fatal(err)
