@@ -59,3 +59,8 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	return c, nil
 }
+
+// allows reports whether MaxValueBytes permits the JSON text of a value. An integer has no text.
+func (c *Config) allows(text []byte) bool {
+	return c.MaxValueBytes == 0 || len(text) <= c.MaxValueBytes
+}

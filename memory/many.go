@@ -28,11 +28,10 @@ func (s *store) GetMany(ctx context.Context, keys []string) []driver.Got {
 
 // SetMany implements [driver.Batch].
 func (s *store) SetMany(ctx context.Context, keys []string, values [][]byte, ttl time.Duration) []error {
-	most := s.kv.config.MaxValueBytes
 	return s.writeMany(ctx, keys, func(w *writeOp, i int) error {
 		w.value, w.ttl = newValue(values[i]), ttl
 		w.size = recordSize(len(s.namespace.name)+len(w.key), w.value)
-		if w.size <= maxSmall && (most == 0 || len(w.value.text) <= most) {
+		if w.size <= maxSmall && s.kv.config.allows(w.value.text) {
 			if w.shard.lookUp(w); w.shard.put(w) {
 				return nil
 			}

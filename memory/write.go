@@ -46,7 +46,7 @@ func (w *writeOp) begin(s *store, key string, v value, ttl time.Duration) bool {
 	}
 	w.store, w.value, w.ttl, w.err = s, v, ttl, nil
 	w.size = recordSize(len(s.namespace.name)+len(key), v)
-	if w.size > maxSmall || s.kv.config.MaxValueBytes > 0 {
+	if w.size > maxSmall || !s.kv.config.allows(v.text) {
 		if w.err = w.prepare(key); w.err != nil {
 			return false
 		}
@@ -102,9 +102,9 @@ func (w *writeOp) remove() {
 // prepare writes a large record into a new buffer. It returns an error if the value is too long.
 func (w *writeOp) prepare(key string) error {
 	kv := w.store.kv
-	if limit := kv.config.MaxValueBytes; limit > 0 && len(w.value.text) > limit {
+	if !kv.config.allows(w.value.text) {
 		return driver.Reason(driver.ErrInvalidValue,
-			fmt.Sprintf("the value has %d bytes, and memory.Config.MaxValueBytes allows %d", len(w.value.text), limit))
+			fmt.Sprintf("the value has %d bytes, and memory.Config.MaxValueBytes allows %d", len(w.value.text), kv.config.MaxValueBytes))
 	}
 	if w.size > maxRecord {
 		return driver.Reason(driver.ErrInvalidValue, "namespace, key and value together are longer than 1 GiB")
