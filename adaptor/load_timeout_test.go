@@ -19,8 +19,10 @@ func TestLoadTimeoutEndsALoad(t *testing.T) {
 		s := openMemory(t, "ns")
 		h := adaptor.Of[int](s, adaptor.LoadTimeout(time.Second))
 		start := time.Now()
+		patient, cancel := context.WithTimeout(ctx, time.Hour)
+		defer cancel()
 		together(10, func(int) {
-			_, found, err := h.GetOrLoad(ctx, "k", func(ctx context.Context) (adaptor.Loaded[int], error) {
+			_, found, err := h.GetOrLoad(patient, "k", func(ctx context.Context) (adaptor.Loaded[int], error) {
 				<-ctx.Done()
 				assert.ErrorContains(t, context.Cause(ctx), "the load took longer than its LoadTimeout")
 				return adaptor.Loaded[int]{}, ctx.Err()
