@@ -21,7 +21,8 @@ type shard struct {
 	number  int
 	expired uint64
 	wheel   *wheel
-	_       [48]byte // padding to a multiple of cacheLine: the view of the next shard begins a new line
+	scratch []byte   // for the text of a rate limiter's state
+	_       [24]byte // padding to a multiple of cacheLine: the view of the next shard begins a new line
 }
 
 // cacheLine is the number of bytes that processors exchange at a time: often two lines of 64 bytes.

@@ -23,6 +23,7 @@ var (
 	_ driver.AtomicStore = (*store)(nil)
 	_ driver.Taker       = (*store)(nil)
 	_ driver.Persister   = (*store)(nil)
+	_ driver.Instant     = (*store)(nil)
 )
 
 // hash returns the hash of a key, from which its shard and its index hash follow.
