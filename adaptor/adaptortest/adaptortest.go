@@ -80,7 +80,7 @@ func allPlainCases() []testCase {
 }
 
 func allCases() []testCase {
-	return slices.Concat(allPlainCases(), atomicCases, takeCases, getExpireCases, rawCases)
+	return slices.Concat(allPlainCases(), atomicCases, takeCases, getExpireCases, rawCases, limitCases)
 }
 
 func report(t *testing.T, c testCase, k clock, newAdaptors func(testing.TB) (adaptor.KVAdaptor, adaptor.AtomicKVAdaptor)) {

@@ -171,6 +171,18 @@ var mutants = map[string]string{
 	"Clear leaves the empty key":           "Clear/odd_names",
 	"Clear leaves keys that are not UTF-8": "Clear/odd_names",
 	"Clear ends after 1000":                "Clear/many",
+
+	"Limit takes an expired entry for a live one": "Limit/deadline",
+	"Limit is not atomic":                         "Limit/atomic",
+	"Limit takes fewer events than are needed":    "Limit/every_rate",
+	"Limit ignores the age of events":             "Limit/gives_back",
+	"Limit takes what it only looks for":          "Limit/deadline",
+	"Limit replaces other values":                 "Limit/other_values",
+	"Limit keeps an entry whose bursts are whole": "Limit/gives_back",
+	"Limit gives the entry a longer life":         "Limit/deadline",
+	"a refused Limit prolongs the entry":          "Limit/deadline",
+	"Limit forgets other rates":                   "Limit/other_rates",
+	"Limit waits 1 ns too short":                  "Limit/burst",
 }
 
 // Each planted bug fails the case that must find it.
