@@ -130,6 +130,10 @@ verify: servers
 	$(GO) test ./adaptor/redis -timeout 60m -run '^TestHistories$$' -histories 100
 	$(GO) test ./adaptor/redis -timeout 60m -v -run '^TestKill$$' -kills 20
 	$(GO) test ./adaptor/redis -timeout 60m -v -run '^(TestFailover|TestCutOff)'
+	$(GO) test ./adaptor/redis -timeout 60m -run '^TestLimit.*EqualsTheExactModel$$' -limit.histories 1000
+	$(GO) test ./adaptor/redis -timeout 60m -v -run '^TestLimitOfTwoProcesses$$' -limit.for 60s
+	$(GO) test ./adaptor/redis -timeout 60m -v -run '^TestLimitLeavesNothing$$' -limit.clients 10000000
+	$(GO) test ./kvmodule/limit -timeout 60m -v -run '^TestMemoryReturns$$' -limit.clients 10000000
 	$(GO) test ./examples/server -timeout 60m -v -run '^TestExactlyTheLimit$$' -windows 100
 	$(GO) test ./examples/server -timeout 60m -v -run '^TestNeverTwoHolders$$' -deaths 1000
 

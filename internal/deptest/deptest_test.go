@@ -24,6 +24,7 @@ var rules = []struct {
 	{module + "/adaptor/driver/...", isFx, "the author of a service or a backend must be free not to use fx"},
 	{module + "/adaptor/adaptortest/...", isFx, "the author of a service or a backend must be free not to use fx"},
 	{module + "/adaptor/redis", isFx, "RedisKV works without fx: redismodule contains the wiring"},
+	{module + "/kvmodule/limit", isFx, "a service must be free not to use fx: fx.Provide accepts the constructor as it is"},
 	{module + "/adaptor/...", within(module + "/examples"), "examples are for reading and copying, not for imports"},
 	{module + "/memory/...", within(module + "/examples"), "examples are for reading and copying, not for imports"},
 	{module + "/kvmodule/...", within(module + "/examples"), "examples are for reading and copying, not for imports"},
@@ -53,13 +54,22 @@ func TestSuiteImports(t *testing.T) {
 	}
 }
 
+// The services on top could have been written by a third party: they import the standard library and public packages
+// of this module.
+func TestServicesImportPublicPackages(t *testing.T) {
+	for _, path := range list(t, "-f", `{{join .Imports "\n"}}`, module+"/kvmodule/limit") {
+		public := within(module)(path) && !strings.Contains(path, "/internal/")
+		assert.False(t, notStandard()(path) && !public, "kvmodule/limit imports %s", path)
+	}
+}
+
 // An app may combine a newer root with an older adaptor/redis. The nested module therefore imports only
 // public packages of the root: an internal package may change in any version.
 func TestNestedModuleImportsPublicPackagesOfTheRoot(t *testing.T) {
 	// The tests run in this repository only, so they may use these internal packages. The root keeps
 	// the folders: "go mod tidy" of a user loads the tests of adaptor/redis, and fails if a package
 	// that the tests import is missing.
-	inTests := []string{module + "/internal/model", module + "/internal/redistest"}
+	inTests := []string{module + "/internal/limittest", module + "/internal/model", module + "/internal/redistest"}
 	const nested = module + "/adaptor/redis"
 	private := func(path string) bool { return within(module + "/internal")(path) }
 
