@@ -114,7 +114,7 @@ func (o opener) OpenAtomic(path []string) (driver.AtomicStore, error) {
 	if o.kv == nil {
 		return nil, errNotMade
 	}
-	return &store{o.kv, driver.Key(path, "")}, nil
+	return &store{kv: o.kv, prefix: driver.Key(path, "")}, nil
 }
 
 // running returns the current client, or errNotStarted.

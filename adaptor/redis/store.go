@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -18,8 +19,9 @@ import (
 // value. Joining the key with the prefix makes a new string, which later changes of the caller cannot
 // reach.
 type store struct {
-	kv     *RedisKV
-	prefix string
+	kv       *RedisKV
+	prefix   string
+	oneEvent atomic.Pointer[eventArgs] // of the last limiter that used the store
 }
 
 var (
@@ -27,6 +29,7 @@ var (
 	_ driver.Counter     = (*store)(nil)
 	_ driver.Taker       = (*store)(nil)
 	_ driver.Persister   = (*store)(nil)
+	_ driver.Limiter     = (*store)(nil)
 )
 
 // Get implements [driver.Store].

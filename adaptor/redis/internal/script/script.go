@@ -110,6 +110,6 @@ if type(done) == 'table' then return done end
 return value
 `)
 
-	// All lists the scripts above, which Start loads.
-	All = []*Script{Incr, Count, CompareAndSwap, CompareAndDelete, Persist, GetExpire}
+	// All lists the scripts above and Limit, which Start loads.
+	All = []*Script{Incr, Count, CompareAndSwap, CompareAndDelete, Persist, GetExpire, Limit}
 )
