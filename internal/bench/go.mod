@@ -13,8 +13,11 @@ require (
 	github.com/patrickmn/go-cache v2.1.0+incompatible
 	github.com/philippgille/gokv/gomap v0.7.0
 	github.com/puzpuzpuz/xsync/v4 v4.5.0
+	github.com/sethvargo/go-limiter v0.7.1
 	github.com/stretchr/testify v1.12.1
+	github.com/ulule/limiter/v3 v3.11.2
 	github.com/zelt-go/kv v0.1.0
+	golang.org/x/time v0.14.0
 )
 
 require (
@@ -24,6 +27,7 @@ require (
 	github.com/golang/snappy v1.0.0 // indirect
 	github.com/philippgille/gokv/encoding v0.7.0 // indirect
 	github.com/philippgille/gokv/util v0.7.0 // indirect
+	github.com/pkg/errors v0.9.1 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/sync v0.16.0 // indirect
 	golang.org/x/sys v0.36.0 // indirect

@@ -35,4 +35,6 @@ const (
 	missTime        metric = "Miss ns/op"
 	setTime         metric = "Set with TTL ns/op"
 	mixedTime       metric = "90/10 ns/op"
+	allowAllocs     metric = "Allow allocs/op"
+	clientBytes     metric = "bytes of a client, against a counter ×"
 )

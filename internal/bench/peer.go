@@ -1,6 +1,9 @@
 package main
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A store is a store under test. If a method fails, it panics. The child process then ends with the
 // reason.
@@ -75,7 +78,7 @@ var contenders = []contender{
 
 // contenderOf returns the contender with the given name.
 func contenderOf(name string) (contender, bool) {
-	for _, c := range contenders {
+	for _, c := range slices.Concat(contenders, limiters) {
 		if c.name == name {
 			return c, true
 		}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/zelt-go/kv/adaptor"
+	"github.com/zelt-go/kv/kvmodule/limit"
 	"github.com/zelt-go/kv/memory"
 )
 
@@ -13,10 +14,11 @@ var background = context.Background()
 
 // zelt adapts MemoryKV to the interfaces of the benchmark.
 type zelt struct {
-	kv     *memory.MemoryKV
-	store  *adaptor.AtomicKVStore
-	others *adaptor.AtomicKVStore
-	texts  adaptor.Typed[json.RawMessage]
+	kv      *memory.MemoryKV
+	store   *adaptor.AtomicKVStore
+	others  *adaptor.AtomicKVStore
+	texts   adaptor.Typed[json.RawMessage]
+	limiter *limit.Limiter
 }
 
 // idleSweep is the collector's interval if only Sweep starts the collector.
@@ -36,7 +38,7 @@ func openZelt(c config) store {
 	}
 	others, err := kv.Namespace("benchmark")
 	must(err)
-	return &zelt{kv, s, others, adaptor.Of[json.RawMessage](s, adaptor.DefaultTTL(time.Hour))}
+	return &zelt{kv, s, others, adaptor.Of[json.RawMessage](s, adaptor.DefaultTTL(time.Hour)), newZeltLimiter(kv)}
 }
 
 func (z *zelt) Set(key string, value []byte, ttl time.Duration) {
