@@ -31,8 +31,8 @@ type Interceptor func(ctx context.Context, call *Call) error
 // Keys are often secrets. A Call therefore prints and marshals as its method and namespace only.
 type Call struct {
 	// Method is Get, Set, Del, Has, Expire, TTL, Persist, Incr, SetNX, CompareAndSwap, CompareAndDelete,
-	// GetDel, GetExpire, Swap, GetMany, SetMany, DelMany, Keys, Tree, Clear, ClearTree, Ping, or the name of an
-	// operation that a later version adds.
+	// GetDel, GetExpire, Swap, Limit, GetMany, SetMany, DelMany, Keys, Tree, Clear, ClearTree, Ping, or the name of
+	// an operation that a later version adds.
 	Method string
 	// Path is the whole path of the namespace, from the backend, under every wrapper.
 	Path []string
@@ -48,7 +48,7 @@ type Call struct {
 	// Found reports whether Get, Has, Expire, TTL, Persist, GetDel, GetExpire or Swap found an entry. It is false for a
 	// read that found only a placeholder of the front.
 	Found bool
-	// Applied reports whether SetNX, CompareAndSwap or CompareAndDelete changed the entry.
+	// Applied reports whether SetNX, CompareAndSwap or CompareAndDelete changed the entry, or Limit took events.
 	Applied bool
 	// Count is the number of keys that GetMany found, that SetMany or DelMany wrote, or that Keys or Tree
 	// listed.
@@ -80,6 +80,10 @@ type Call struct {
 	left time.Duration
 	got  []Got
 	errs []error
+
+	limits    *Limits
+	limitCall LimitCall
+	limited   Limited
 }
 
 type callState uint8
@@ -102,7 +106,8 @@ const (
 	opKeys
 	opTree
 	opPing
-	opSet // the first write
+	opLimitLook // a Limit that changes nothing
+	opSet       // the first write
 	opDel
 	opExpire
 	opPersist
@@ -114,6 +119,7 @@ const (
 	opGetDel
 	opGetExpire
 	opSwap
+	opLimit
 	opSetMany
 	opDelMany
 	opClear
@@ -124,7 +130,8 @@ var methods = [...]string{
 	opGet: "Get", opHas: "Has", opTTL: "TTL", opGetMany: "GetMany", opKeys: "Keys", opTree: "Tree", opPing: "Ping",
 	opSet: "Set", opDel: "Del", opExpire: "Expire", opPersist: "Persist", opIncr: "Incr", opCount: "Incr",
 	opSetNX: "SetNX", opCompareAndSwap: "CompareAndSwap", opCompareAndDelete: "CompareAndDelete",
-	opGetDel: "GetDel", opGetExpire: "GetExpire", opSwap: "Swap", opSetMany: "SetMany", opDelMany: "DelMany",
+	opGetDel: "GetDel", opGetExpire: "GetExpire", opSwap: "Swap", opLimitLook: "Limit", opLimit: "Limit",
+	opSetMany: "SetMany", opDelMany: "DelMany",
 	opClear: "Clear", opClearTree: "ClearTree",
 }
 
@@ -203,6 +210,9 @@ func (c *Call) run(ctx context.Context, s AtomicStore) (err error) {
 	case opSwap:
 		c.value, c.done, err = Swap(ctx, s, c.key, c.value, c.ttl)
 		c.read()
+	case opLimit, opLimitLook:
+		c.limited, err = Limit(ctx, s, c.key, c.limits, c.limitCall)
+		c.Applied = err == nil && c.limited.Taken > 0
 	case opGetMany:
 		c.got = GetMany(ctx, s, c.keys)
 		c.readMany()

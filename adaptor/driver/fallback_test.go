@@ -39,6 +39,10 @@ func (u unsupported) GetExpire(context.Context, string, time.Duration) ([]byte, 
 	return nil, false, u.called("GetExpire")
 }
 
+func (u unsupported) Limit(context.Context, string, *driver.Limits, driver.LimitCall) (driver.Limited, error) {
+	return driver.Limited{}, u.called("Limit")
+}
+
 func (u unsupported) Persist(context.Context, string) (bool, error) {
 	return false, u.called("Persist")
 }
@@ -68,6 +72,7 @@ func optional(o driver.AtomicOpener, s driver.AtomicStore) map[string]error {
 		"Swap":      third(driver.Swap(ctx, s, "k", []byte("1"), 0)),
 		"GetDel":    third(driver.GetDel(ctx, s, "k")),
 		"GetExpire": third(driver.GetExpire(ctx, s, "k", time.Hour)),
+		"Limit":     limit(s, driver.LimitCall{Need: 1, Take: 1}),
 		"Persist":   second(driver.Persist(ctx, s, "k")),
 		"GetMany":   driver.GetMany(ctx, s, []string{"k"})[0].Err,
 		"Keys":      driver.Keys(ctx, s, false, func([]string, string) bool { return true }),
@@ -133,7 +138,7 @@ func TestARefusalHasNoFallback(t *testing.T) {
 			for name, err := range optional(o, open(t, o, "ns")) {
 				assert.ErrorIs(t, err, errors.ErrUnsupported, name)
 			}
-			assert.ElementsMatch(t, []string{"Incr", "Swap", "GetDel", "GetExpire", "Persist", "GetMany", "SetMany", "DelMany", "Keys", "Clear", "Ping"}, seen)
+			assert.ElementsMatch(t, []string{"Incr", "Swap", "GetDel", "GetExpire", "Limit", "Persist", "GetMany", "SetMany", "DelMany", "Keys", "Clear", "Ping"}, seen)
 		}
 	}
 }
@@ -145,6 +150,7 @@ func TestOptionalTable(t *testing.T) {
 		"Batch":      func() bool { _, ok := s.(driver.Batch); return ok },
 		"Clearer":    func() bool { _, ok := s.(driver.Clearer); return ok },
 		"GetExpirer": func() bool { _, ok := s.(driver.GetExpirer); return ok },
+		"Limiter":    func() bool { _, ok := s.(driver.Limiter); return ok },
 		"Persister":  func() bool { _, ok := s.(driver.Persister); return ok },
 		"Pinger":     func() bool { _, ok := s.(driver.Pinger); return ok },
 		"Scanner":    func() bool { _, ok := s.(driver.Scanner); return ok },

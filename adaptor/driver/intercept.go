@@ -64,6 +64,7 @@ var (
 	_ Clearer     = (*interceptedStore)(nil)
 	_ Counter     = (*interceptedStore)(nil)
 	_ GetExpirer  = (*interceptedStore)(nil)
+	_ Limiter     = (*interceptedStore)(nil)
 	_ Persister   = (*interceptedStore)(nil)
 	_ Pinger      = (*interceptedStore)(nil)
 	_ Scanner     = (*interceptedStore)(nil)
@@ -299,6 +300,22 @@ func (s *interceptedStore) Clear(ctx context.Context, below bool) error {
 func (s *interceptedStore) Ping(ctx context.Context) error {
 	_, err := s.report(ctx, s.begin(opPing, ""))
 	return err
+}
+
+// Limit implements [Limiter].
+func (s *interceptedStore) Limit(ctx context.Context, key string, l *Limits, call LimitCall) (res Limited, err error) {
+	o := opLimit
+	if call.Take == 0 && call.Give == 0 && !call.Reset {
+		o = opLimitLook
+	}
+	c := s.begin(o, key)
+	c.limits, c.limitCall = l, call
+	if err = s.intercept(ctx, c); c.failed(err) {
+		return res, c.fail(err)
+	}
+	res = c.limited
+	c.release()
+	return res, nil
 }
 
 // GetMany implements [Batch].

@@ -83,6 +83,8 @@ var steps = []step{
 	{func(s driver.AtomicStore) error { return s.Del(ctx, "k") }, "Del k"},
 	{func(s driver.AtomicStore) error { return s.Set(ctx, "k", []byte(`"abc"`), 0) }, "Set k in 5"},
 	{func(s driver.AtomicStore) error { return third(driver.GetExpire(ctx, s, "k", time.Hour)) }, "GetExpire k found out 5"},
+	{func(s driver.AtomicStore) error { return limit(s, driver.LimitCall{Need: 1, Take: 1}) }, "Limit limited applied"},
+	{func(s driver.AtomicStore) error { return limit(s, driver.LimitCall{Need: 1}) }, "Limit limited"},
 	{func(s driver.AtomicStore) error {
 		return errors.Join(driver.SetMany(ctx, s, []string{"a", "b", "c"}, [][]byte{[]byte("1"), []byte("22"), []byte(placeholder)}, 0)...)
 	}, "SetMany [a b c] count 3 in 13"},
@@ -352,6 +354,7 @@ func TestAnErrorAfterAWriteIsUnknown(t *testing.T) {
 			"GetDel":           third(driver.GetDel(ctx, s, "k")),
 			"GetExpire":        third(driver.GetExpire(ctx, s, "nx", time.Hour)),
 			"Swap":             third(driver.Swap(ctx, s, "k", []byte("2"), 0)),
+			"Limit":            limit(s, driver.LimitCall{Need: 1, Take: 1}),
 			"SetMany":          driver.SetMany(ctx, s, []string{"k"}, [][]byte{[]byte("1")}, 0)[0],
 			"DelMany":          driver.DelMany(ctx, s, []string{"k"})[0],
 		}
@@ -365,11 +368,21 @@ func TestAnErrorAfterAWriteIsUnknown(t *testing.T) {
 		for name, err := range map[string]error{
 			"Get": err, "Has": second(s.Has(ctx, "k")), "TTL": third(s.TTL(ctx, "k")),
 			"GetMany": driver.GetMany(ctx, s, []string{"k"})[0].Err, "Ping": driver.Ping(ctx, s),
+			"Limit": limit(s, driver.LimitCall{Need: 1}),
 		} {
 			assert.ErrorIs(t, err, errMine, name)
 			assert.False(t, driver.IsUnknown(err), "%s is a read", name)
 		}
 	})
+}
+
+// limit makes a decision about two events per hour.
+func limit(s driver.AtomicStore, c driver.LimitCall) error {
+	l, err := driver.NewLimits([]driver.LimitRate{{Events: 2, Per: time.Hour, Burst: 2}})
+	if err != nil {
+		return err
+	}
+	return second(driver.Limit(ctx, s, "limited", l, c))
 }
 
 func second[T any](_ T, err error) error        { return err }

@@ -511,7 +511,7 @@ func appendItem(b []byte, id string, before Span) []byte {
 // to two milliseconds longer.
 func Limit(ctx context.Context, s AtomicStore, key string, l *Limits, c LimitCall) (Limited, error) {
 	if n, ok := s.(Limiter); ok {
-		if res, err := n.Limit(ctx, key, l, c); err == nil || !errors.Is(err, errors.ErrUnsupported) || IsUnknown(err) {
+		if res, err := n.Limit(ctx, key, l, c); !unavailable(err) {
 			return res, err
 		}
 	}

@@ -8,6 +8,7 @@
 //	Clearer     lists the keys and deletes them in batches          memory, redis
 //	Counter     calls Incr and drops the time left                  redis
 //	GetExpirer  reads, then compares and swaps, until that works    memory, redis
+//	Limiter     reads, then compares and swaps, until that works    memory, redis
 //	Persister   returns an error that is errors.ErrUnsupported      memory, redis
 //	Pinger      calls Has once                                      memory, redis
 //	Scanner     returns an error that is errors.ErrUnsupported      memory, redis
@@ -17,7 +18,7 @@
 // store did not implement the interface, as in [io/fs]. Such a method has done nothing, and has left its
 // arguments unchanged. A Batch returns this error for every key.
 //
-// The functions [GetMany], [SetMany], [DelMany], [Count], [GetDel], [Swap], [GetExpire], [Persist], [Keys], [Clear] and
+// The functions [GetMany], [SetMany], [DelMany], [Count], [GetDel], [Swap], [GetExpire], [Limit], [Persist], [Keys], [Clear] and
 // [Ping] contain these fallbacks. The front calls them, and every wrapper should call them for the wrapped
 // store.
 package driver

@@ -36,9 +36,15 @@ func newBare(t testing.TB) adaptor.AtomicKVAdaptor {
 	return adaptor.NewAtomic(bare{adaptor.Driver(newMemory(t))})
 }
 
+// newIntercepted passes every operation through an interceptor.
+func newIntercepted(t testing.TB) adaptor.AtomicKVAdaptor {
+	t.Helper()
+	return adaptor.Intercept(newMemory(t), func(ctx context.Context, c *driver.Call) error { return c.Next(ctx) })
+}
+
 func TestRules(t *testing.T) {
 	bubble := func(t *testing.T, test func(t *testing.T)) { synctest.Test(t, test) }
-	for name, create := range map[string]func(t testing.TB) adaptor.AtomicKVAdaptor{"memory": newMemory, "bare": newBare} {
+	for name, create := range map[string]func(t testing.TB) adaptor.AtomicKVAdaptor{"memory": newMemory, "bare": newBare, "intercepted": newIntercepted} {
 		t.Run(name, func(t *testing.T) {
 			limittest.Test(t, limittest.Engine{New: create, Run: bubble, Step: time.Nanosecond})
 		})
