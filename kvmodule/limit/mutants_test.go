@@ -1,0 +1,45 @@
+package limit_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/zelt-go/kv/internal/mutant"
+)
+
+// The tests find the bugs that hide best, planted one at a time.
+func TestLimiterTestsFindBugs(t *testing.T) {
+	t.Parallel()
+	for _, m := range []struct{ bug, file, old, new, run string }{
+		{"a lease does not age", "lease.go",
+			"e.unused-l.regained(age(e.taken, now))", "e.unused", "TestLeasesNeverAllowMore"},
+		{"only whole events age", "lease.go",
+			"		if rest > 0 {\n			n++\n		}\n", "		_ = rest\n", "TestLeasesNeverAllowMore"},
+		{"a lease is given back without its age", "lease.go",
+			"Give: e.unused, Age: age(e.taken, now)", "Give: e.unused", "TestLeasesNeverAllowMore"},
+		{"a refund beside leases is not limited", "lease.go",
+			"Give: n, Age: age(e.usedSince, time.Now())", "Give: n", "TestLeasesNeverAllowMore"},
+		{"events are given back twice", "lease.go",
+			"Age: age(e.taken, now)}}\n	e.unused = 0", "Age: age(e.taken, now)}}", "TestLeasesNeverAllowMore"},
+		{"a refusal is remembered too long", "lease.go",
+			"now.Add(res.RetryAfter)", "now.Add(res.RetryAfter + 1)", "TestRules"},
+		{"the caller's context is an outage", "outage.go",
+			"case limited.Err() != nil && ctx.Err() == nil &&", "case limited.Err() != nil &&", "TestCallersContextIsNoOutage"},
+		{"each call waits for the store again", "outage.go",
+			"now >= probe && o.probe", "o.probe", "TestOneProbePerSecond"},
+		{"Local remembers the outage before", "outage.go",
+			"	if o.local.Load() != nil {\n		o.local.Store(nil)", "	if o.local.Load() != nil {\n		o.local.Load()", "TestLocalCountsUntilTheStoreAnswers"},
+		{"Wait waits for its context", "wait.go",
+			"ok && time.Until(end) <= v.RetryAfter", "ok && false && time.Until(end) <= v.RetryAfter", "TestRules"},
+		{"Retry-After is rounded down", "http.go",
+			"max(1, seconds(v.RetryAfter))", "max(1, int64(v.RetryAfter/time.Second))", "TestMiddlewareAnswers"},
+		{"the first untrusted address is the client", "address.go",
+			"slices.Backward(lines)", "slices.All(lines)", "TestByAddress"},
+	} {
+		t.Run(m.bug, func(t *testing.T) {
+			output, failed := mutant.Test(t, m.file, m.old, m.new, "-run", "^"+m.run+"$", ".")
+			assert.True(t, failed, "planted, and not found: %s\n%s", m.bug, output)
+		})
+	}
+}
