@@ -92,6 +92,7 @@ type Limiter struct {
 	instant  driver.Instant // the store if it never waits, or nil
 	outage   outage
 	leases   leases
+	turns    turns
 }
 
 // New returns a limiter on kv, which may be an adaptor or a store. It starts no goroutine and makes no round trip.

@@ -20,8 +20,6 @@ func TestLimiterTestsFindBugs(t *testing.T) {
 			"Give: e.unused, Age: age(e.taken, now)", "Give: e.unused", "TestLeasesNeverAllowMore"},
 		{"a refund beside leases is not limited", "lease.go",
 			"Give: n, Age: age(e.usedSince, time.Now())", "Give: n", "TestLeasesNeverAllowMore"},
-		{"events are given back twice", "lease.go",
-			"Age: age(e.taken, now)}}\n	e.unused = 0", "Age: age(e.taken, now)}}", "TestLeasesNeverAllowMore"},
 		{"a refusal is remembered too long", "lease.go",
 			"now.Add(res.RetryAfter)", "now.Add(res.RetryAfter + 1)", "TestRules"},
 		{"the caller's context is an outage", "outage.go",
