@@ -13,7 +13,7 @@ func TestExactModelFindsBugs(t *testing.T) {
 	t.Parallel()
 	for _, m := range []struct{ bug, old, new string }{
 		{"fractions are dropped", "	sum := Span{a.NS + b.NS, a.Part + b.Part}", "	sum := Span{a.NS + b.NS, 0}"},
-		{"fractions carry one too late", "sum.Part >= r.den", "sum.Part > r.den"},
+		{"fractions do not carry", "sum.NS, sum.Part = sum.NS+1, sum.Part-r.den", "sum.NS, sum.Part = sum.NS, sum.Part-r.den"},
 		{"times are rounded down", "	if s.Part > 0 {\n		ns++", "	if s.Part > 0 {\n		ns += 0"},
 		{"more is given back than was taken", "	if d.NS < 0 {\n		return Span{}", "	if d.NS < -1e18 {\n		return Span{}"},
 		{"the age of events does not count", "sub(l.rates[i].cost(c.Give), Span{NS: int64(c.Age)})", "sub(l.rates[i].cost(c.Give), Span{})"},

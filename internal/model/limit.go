@@ -30,7 +30,8 @@ func (m *Limit) Decide(now int64, c driver.LimitCall, unit time.Duration) (res d
 		m.whole = NewLimit(m.rates).whole
 	}
 	debts, cost, capacity := make([]*big.Rat, len(m.rates)), make([]*big.Rat, len(m.rates)), make([]*big.Rat, len(m.rates))
-	zero, available := new(big.Rat), int64(-1)
+	zero := new(big.Rat)
+	var available int64
 	left := func(i int) int64 {
 		free := new(big.Rat).Sub(capacity[i], debts[i])
 		free.Quo(free, cost[i])

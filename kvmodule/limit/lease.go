@@ -42,8 +42,7 @@ type lease struct {
 	taken  time.Time // when the request for the events was sent
 	until  time.Time // when unused events are given back
 
-	used      int64     // events that were used and not given back, for Refund
-	usedSince time.Time // when the first of them was used
+	uses []use // the last events that were used and not given back, for Refund
 
 	last driver.Limited // the last answer of the store
 	at   time.Time      // when it came
@@ -55,6 +54,18 @@ type lease struct {
 	flight *flight   // the request that is under way, or nil
 	stale  bool      // Reset has forgotten this lease
 }
+
+// A use is a number of events that were used at a time, or later.
+type use struct {
+	n  int64
+	at time.Time
+}
+
+// mostUses limits the memory for uses, and useStep is the time within which two are one.
+const (
+	mostUses = 8
+	useStep  = time.Millisecond
+)
 
 // A flight is a request for a lease. Other calls of the key wait for it.
 type flight struct {
@@ -173,7 +184,7 @@ func (ls *leases) request(ctx context.Context, op string, e *lease, f *flight, n
 	default:
 		e.last, e.at, e.refusedTo = res, now, time.Time{}
 		extra := res.Taken - n
-		e.count(l, n, sent)
+		e.count(n, sent)
 		v = l.verdict(res)
 		if e.stale {
 			break // Reset may have come after the request, so nothing may be given back
@@ -247,7 +258,7 @@ func (e *lease) usable(l *Limiter, now time.Time) int64 {
 // use takes n of the usable events.
 func (e *lease) use(l *Limiter, n, usable int64, now time.Time) verdict {
 	e.unused -= n
-	e.count(l, n, now)
+	e.count(n, now)
 	v := l.verdict(e.last)
 	v.Remaining += usable - n
 	v.ResetIn = max(0, v.ResetIn-now.Sub(e.at))
@@ -255,11 +266,28 @@ func (e *lease) use(l *Limiter, n, usable int64, now time.Time) verdict {
 }
 
 // count counts events that are used at a time.
-func (e *lease) count(l *Limiter, n int64, at time.Time) {
-	if e.used == 0 || l.regained(age(e.usedSince, at)) >= e.used {
-		e.used, e.usedSince = 0, at
+func (e *lease) count(n int64, at time.Time) {
+	if last := len(e.uses) - 1; last >= 0 && at.Sub(e.uses[last].at) < useStep {
+		e.uses[last].n += n
+		if at.Before(e.uses[last].at) {
+			e.uses[last].at = at
+		}
+		return
 	}
-	e.used += n
+	if len(e.uses) == mostUses {
+		e.uses[1] = use{e.uses[0].n + e.uses[1].n, e.uses[0].at}
+		e.uses = append(e.uses[:0], e.uses[1:]...)
+	}
+	e.uses = append(e.uses, use{n, at})
+}
+
+// regainedUses reports whether the rates have regained all events that were used.
+func (e *lease) regainedUses(l *Limiter, now time.Time) bool {
+	n, last := int64(0), time.Time{}
+	for _, u := range e.uses {
+		n, last = n+u.n, u.at
+	}
+	return n == 0 || l.regained(age(last, now)) >= n
 }
 
 func (e *lease) refuse(l *Limiter, now time.Time) verdict {
@@ -269,17 +297,27 @@ func (e *lease) refuse(l *Limiter, now time.Time) verdict {
 	return v
 }
 
-// refund returns the call that gives up to n events back that this process has used.
+// refund returns the call that gives up to n events back that this process has used, the last ones first.
+//
+// R, the debt of used events, is at least the cost of the last n of them less the time since the first of these. As no more
+// is given back, R + U ≤ S remains true.
 func (ls *leases) refund(key string, n int64) driver.LimitCall {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	e := ls.byKey[key]
+	e, now := ls.byKey[key], time.Now()
+	c := driver.LimitCall{Need: 1}
 	if e == nil {
-		return driver.LimitCall{}
+		return c
 	}
-	n = min(n, e.used)
-	c := driver.LimitCall{Need: 1, Give: n, Age: age(e.usedSince, time.Now())}
-	e.used -= n
+	for last := len(e.uses) - 1; last >= 0 && c.Give < n; last-- {
+		u := &e.uses[last]
+		back := min(n-c.Give, u.n)
+		c.Give += back
+		c.Age = max(c.Age, age(u.at, now))
+		if u.n -= back; u.n == 0 {
+			e.uses = e.uses[:last]
+		}
+	}
 	e.refusedTo = time.Time{}
 	return c
 }
@@ -289,7 +327,7 @@ func (ls *leases) forget(key string) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	if e := ls.byKey[key]; e != nil {
-		e.unused, e.used, e.refusedTo, e.stale = 0, 0, time.Time{}, true
+		e.unused, e.uses, e.refusedTo, e.stale = 0, nil, time.Time{}, true
 		delete(ls.byKey, key)
 	}
 }
@@ -313,7 +351,7 @@ func (e *lease) next(l *Limiter, now time.Time) time.Time {
 
 // dropIfEmpty removes a lease that tells nothing any more.
 func (ls *leases) dropIfEmpty(e *lease, now time.Time) {
-	if e.flight == nil && e.unused == 0 && !now.Before(e.refusedTo) && (e.used == 0 || ls.limiter.regained(age(e.usedSince, now)) >= e.used) && ls.byKey[e.key] == e {
+	if e.flight == nil && e.unused == 0 && !now.Before(e.refusedTo) && e.regainedUses(ls.limiter, now) && ls.byKey[e.key] == e {
 		delete(ls.byKey, e.key)
 	}
 }

@@ -275,3 +275,45 @@ func TestLeasesInAnOutage(t *testing.T) {
 		require.NoError(t, l.Close(ctx))
 	})
 }
+
+// A remembered refusal costs no round trip, and ends exactly at its RetryAfter, or with a Refund or a Reset of this process.
+func TestLeasesRememberARefusalUntilItsRetryAfter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kv := newCounting(t)
+		l := newLimiter(t, kv, limit.Config{Rates: []limit.Rate{limit.PerMinute(7)}, Lease: 3})
+		refused := func() time.Duration {
+			for {
+				d, err := l.Allow(ctx, "k")
+				require.NoError(t, err)
+				if !d.Allowed {
+					return d.RetryAfter
+				}
+			}
+		}
+		for range 5 {
+			retry, calls := refused(), kv.calls.Load()
+			for pause := retry / 3; retry > pause; retry -= pause {
+				time.Sleep(pause)
+				d, err := l.Allow(ctx, "k")
+				require.NoError(t, err)
+				require.Equal(t, limit.Decision{Limit: 7, RetryAfter: retry - pause, ResetIn: d.ResetIn}, d)
+			}
+			assert.Equal(t, calls, kv.calls.Load())
+			time.Sleep(retry)
+			d, err := l.Allow(ctx, "k")
+			require.NoError(t, err)
+			require.True(t, d.Allowed)
+		}
+		refused()
+		require.NoError(t, l.Refund(ctx, "k", 1))
+		d, err := l.Allow(ctx, "k")
+		require.NoError(t, err)
+		assert.True(t, d.Allowed)
+		refused()
+		require.NoError(t, l.Reset(ctx, "k"))
+		d, err = l.Allow(ctx, "k")
+		require.NoError(t, err)
+		assert.True(t, d.Allowed)
+		require.NoError(t, l.Close(ctx))
+	})
+}

@@ -216,7 +216,7 @@ func (l *Limiter) verdict(r driver.Limited) verdict {
 // Refund gives n events of key back to every rate, for example after an action that does not count. No rate then
 // has more events than its burst, and the entry of a key whose bursts are whole is removed.
 //
-// A limiter with leases gives back only events that it took itself, less the events that the rates have regained. Refund returns
+// A limiter with leases gives back only events that it used itself, less the part that the rates have regained. Refund returns
 // [adaptor.ErrInvalidValue] if n is negative, and [adaptor.ErrStoreOperationFailed] during an outage, whatever Config.OnOutage is.
 func (l *Limiter) Refund(ctx context.Context, key string, n int64) error {
 	if err := l.ready(ctx, opRefund, key); err != nil {
@@ -279,7 +279,7 @@ func (l *Limiter) fail(op, key string, cause error) error {
 	if l != nil {
 		e.Namespace = strings.TrimSuffix(driver.Key([]string{"limit", l.config.Name}, ""), ":")
 	}
-	if errors.Is(cause, driver.ErrInvalidValue) && !driver.IsUnknown(cause) || cause == errNever {
+	if errors.Is(cause, driver.ErrInvalidValue) && !driver.IsUnknown(cause) || errors.Is(cause, ErrNever) {
 		e.Code = adaptor.CodeInvalidValue
 	}
 	if op == opPeek {
