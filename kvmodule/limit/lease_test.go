@@ -204,6 +204,39 @@ func TestLeaseDoesNotComeOnTopOfARefilledBurst(t *testing.T) {
 	})
 }
 
+// A Refund of events that the rates have regained gives nothing back, because other processes may hold leases.
+func TestRefundOfRegainedEventsBesideLeases(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kv := newMemory(t)
+		open := func(lease int64) *limit.Limiter {
+			l, err := limit.New(kv, limit.Config{Name: "x", Rates: []limit.Rate{limit.PerSecond(10)}, Lease: lease, LeaseFor: time.Hour})
+			require.NoError(t, err)
+			return l
+		}
+		a, b, c := open(5), open(5), open(0)
+		_, err := a.AllowN(ctx, "k", 5)
+		require.NoError(t, err)
+		time.Sleep(500 * time.Millisecond)
+		total := int64(0)
+		use := func(l *limit.Limiter, n int64) {
+			for range n {
+				d, err := l.Allow(ctx, "k")
+				require.NoError(t, err)
+				if d.Allowed {
+					total++
+				}
+			}
+		}
+		use(b, 1)
+		require.NoError(t, a.Refund(ctx, "k", 5))
+		use(c, 10)
+		use(b, 10)
+		assert.Equal(t, int64(10), total)
+		require.NoError(t, a.Close(ctx))
+		require.NoError(t, b.Close(ctx))
+	})
+}
+
 // Close waits for a request that is under way and gives its events back, and so does a context that ends.
 func TestCloseWithRequestsUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

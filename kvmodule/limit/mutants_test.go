@@ -17,7 +17,7 @@ func TestLimiterTestsFindBugs(t *testing.T) {
 		{"a lease is given back without its age", "lease.go",
 			"Give: e.unused, Age: age(e.taken, now)", "Give: e.unused", "TestLeasesNeverAllowMore"},
 		{"a refund beside leases ignores the age of events", "lease.go",
-			"c.Age = max(c.Age, age(u.at, now))", "_ = u.at", "TestLeasesNeverAllowMore"},
+			"c.Age = max(c.Age, age(u.at, now))", "c.Age = min(0, age(u.at, now))", "TestRefundOfRegainedEventsBesideLeases"},
 		{"a refusal is remembered too long", "lease.go",
 			"now.Add(res.RetryAfter)", "now.Add(res.RetryAfter + 1)", "TestLeasesRememberARefusalUntilItsRetryAfter"},
 		{"the caller's context is an outage", "outage.go",
