@@ -51,7 +51,7 @@ func TestDecideEqualsTheExactModel(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	const scale = time.Second
-	for i := range uint64(2000) {
+	for i := range uint64(500) {
 		r := rand.New(rand.NewPCG(seed, i))
 		rates := model.RandomRates(r, scale)
 		l, m := limits(t, rates...), model.NewLimit(rates)
