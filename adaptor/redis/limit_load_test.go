@@ -147,7 +147,8 @@ func TestLimitOfTwoProcesses(t *testing.T) {
 			trips := commandCalls(t, s) - before
 			t.Logf("%d calls in %v, %d allowed, %d round trips", asked, longest, total, trips)
 			if c.keys == 1 && c.lease == 0 {
-				assert.GreaterOrEqual(t, total, int(c.rate.Burst)+regained(shortest)-1)
+				// On a busy machine, no call may come in the last moment.
+				assert.GreaterOrEqual(t, total, int(c.rate.Burst)+regained(shortest-250*time.Millisecond)-1)
 			}
 			if c.lease > 0 {
 				assert.LessOrEqual(t, trips, asked/50+10)
