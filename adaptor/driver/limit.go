@@ -19,7 +19,7 @@ import (
 // store. Without it, the function [Limit] uses Get, TTL, SetNX, CompareAndSwap and CompareAndDelete.
 //
 // The state of all rates of a key is one entry: the text that [Limits.Decide] describes. A backend that keeps the text
-// and can lock an entry calls Decide. A backend with scripts of its own uses Cost, Capacity and Result.
+// and can lock an entry calls Decide. A backend with its own scripts uses Cost, Capacity and Result.
 type Limiter interface {
 	// Limit makes one decision about the entry at key. It changes the entry in the same step, or not at all.
 	// A stored value that is not the state of a limiter, or that has no deadline, is ErrInvalidValue and
@@ -34,7 +34,7 @@ type LimitRate struct {
 	Burst  int64
 }
 
-// A LimitCall says what a decision does. Without Take, Give and Reset, it only looks.
+// A LimitCall describes a decision. Without Take, Give and Reset, it only looks.
 type LimitCall struct {
 	// Need is how many events must be available, at least 1 and at most the smallest burst.
 	Need int64
@@ -256,7 +256,7 @@ func (l *Limits) Result(debts []Span, c LimitCall, taken int64, unit time.Durati
 	return res
 }
 
-// A LimitWrite says what becomes of the entry after a decision.
+// A LimitWrite is the change of an entry by a decision.
 type LimitWrite int
 
 // The changes of an entry.

@@ -18,8 +18,8 @@
 //
 // # Which rate
 //
-// A rate has a long run and a moment. Events per Per is what a client gets in the long run; Burst is what it may
-// use in one moment after it was quiet. With the default, Burst is Events.
+// A client gets Events per Per in the long run. After a quiet time it may use Burst events in one moment; the default
+// is Events.
 //
 //	Rate{Events: 10, Per: time.Second, Burst: 5}
 //
@@ -35,8 +35,8 @@
 //
 //   - A page that loads 30 files: a Burst of at least 30.
 //   - A login: PerMinute(5) by user name and PerHour(100) by address, in two limiters.
-//   - An API with a quota: several rates in one limiter. An event must be allowed by all of them, and is taken from all
-//     or from none, in one round trip. [Decision] reports the rate with the fewest events left.
+//   - An API with a quota: several rates in one limiter. Every rate must allow an event. It is taken from all
+//     rates or from none, in one round trip. [Decision] reports the rate with the fewest events left.
 //
 // # One limiter per route, with fx
 //
@@ -87,7 +87,7 @@
 //	RateLimit: "api-1";r=9;t=1                                   the deciding rate: events left, seconds until it is whole
 //	Retry-After: 1                                               of a refused request: seconds, rounded up
 //
-// # What is stored
+// # The stored state
 //
 // The state of a client is one entry in the namespace limit/<Name>, a JSON string of about 13 bytes per rate. It expires when every
 // burst is whole. The clock of the store decides, never the caller's: processes with wrong clocks share one limit. Rates that

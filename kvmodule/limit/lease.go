@@ -35,7 +35,7 @@ type leases struct {
 	lost    error         // the first error of a give-back after closed was set
 }
 
-// A lease is what a process knows of a key.
+// A lease is the knowledge of this process about a key.
 type lease struct {
 	key    string
 	unused int64
@@ -168,7 +168,7 @@ func (ls *leases) request(ctx context.Context, op string, e *lease, f *flight, n
 	e.flight = nil
 	now := time.Now()
 	var v verdict
-	var back driver.LimitCall // what is not kept
+	var back driver.LimitCall // events that are not kept
 	switch {
 	case err != nil:
 		if ctx.Err() == nil {
@@ -299,7 +299,7 @@ func (e *lease) refuse(l *Limiter, now time.Time) verdict {
 
 // refund returns the call that gives up to n events back that this process has used, the last ones first.
 //
-// R, the debt of used events, is at least the cost of the last n of them less the time since the first of these. As no more
+// R, the debt of used events, is at least the cost of the last n events less the time since the first one of these n. As no more
 // is given back, R + U ≤ S remains true.
 func (ls *leases) refund(key string, n int64) driver.LimitCall {
 	ls.mu.Lock()
@@ -322,7 +322,7 @@ func (ls *leases) refund(key string, n int64) driver.LimitCall {
 	return c
 }
 
-// forget forgets what this process holds and knows of a key.
+// forget drops the lease of a key.
 func (ls *leases) forget(key string) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
@@ -440,7 +440,7 @@ func (e *lease) takeBack(now time.Time, always bool) (b giveBack, some bool) {
 	return b, true
 }
 
-// giveAllBack gives back what flights counts, some at a time.
+// giveAllBack gives events back, some leases at a time. flights counts each one.
 func (ls *leases) giveAllBack(ctx context.Context, backs []giveBack) {
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, backWorkers)

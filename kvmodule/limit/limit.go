@@ -217,7 +217,7 @@ func (l *Limiter) verdict(r driver.Limited) verdict {
 // has more events than its burst, and the entry of a key whose bursts are whole is removed.
 //
 // A limiter with leases gives back only events that it used itself, less the part that the rates have regained. Refund returns
-// [adaptor.ErrInvalidValue] if n is negative, and [adaptor.ErrStoreOperationFailed] during an outage, whatever Config.OnOutage is.
+// [adaptor.ErrInvalidValue] if n is negative, and [adaptor.ErrStoreOperationFailed] during an outage, in every mode of [Outage].
 func (l *Limiter) Refund(ctx context.Context, key string, n int64) error {
 	if err := l.ready(ctx, opRefund, key); err != nil {
 		return err
@@ -240,7 +240,7 @@ func (l *Limiter) Refund(ctx context.Context, key string, n int64) error {
 	return nil
 }
 
-// Reset makes every burst of key whole. It returns [adaptor.ErrStoreOperationFailed] during an outage, whatever Config.OnOutage is.
+// Reset makes every burst of key whole. It returns [adaptor.ErrStoreOperationFailed] during an outage, in every mode of [Outage].
 func (l *Limiter) Reset(ctx context.Context, key string) error {
 	if err := l.ready(ctx, opReset, key); err != nil {
 		return err
@@ -306,7 +306,7 @@ func applied(err error) error {
 	return driver.Reason(&appliedError{err}, text)
 }
 
-// An appliedError hides the mark, and all else that errors.As could find, but not what errors.Is finds.
+// An appliedError hides the mark from errors.As. It hides nothing from errors.Is.
 type appliedError struct{ err error }
 
 func (e *appliedError) Error() string        { return e.err.Error() }
