@@ -4,15 +4,20 @@ package redistest
 
 import (
 	"os/exec"
+	"slices"
 	"syscall"
 )
 
 // newCommand returns the command that starts the server, not yet started. A shell around the server
-// kills it when the command's standard input closes. The process group is separate, so that Ctrl-C
+// kills it when the command's standard input closes, which also happens if the test is killed.
+//
+// The shell ignores the signals that would end it before the server. For example, the kernel sends SIGHUP
+// to the shell around a frozen server when the test dies. The process group is separate, so that Ctrl-C
 // reaches only the test.
 func (s *Server) newCommand(args []string) (*exec.Cmd, error) {
-	script := `"$@" >>log 2>&1 & read _; kill -9 $! 2>/dev/null; wait`
-	cmd := exec.Command("/bin/sh", append([]string{"-c", script, "sh", Find(s.program)}, args...)...)
+	script := `trap '' HUP INT QUIT TERM; "$@" >>log 2>&1 & read _; kill -9 $! 2>/dev/null; wait`
+	server := append(endWithParent(), Find(s.program))
+	cmd := exec.Command("/bin/sh", slices.Concat([]string{"-c", script, "sh"}, server, args)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	return cmd, nil
 }
