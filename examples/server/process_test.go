@@ -74,11 +74,15 @@ func launch(t *testing.T, env ...string) *process {
 	p.cmd.Env = append([]string{"ADDR=127.0.0.1:0", "LOG_FORMAT=json", "GORACE=halt_on_error=1"}, env...)
 	stderr, err := p.cmd.StderrPipe()
 	require.NoError(t, err)
-	require.NoError(t, p.cmd.Start())
-	p.guard = exec.Command("/bin/sh", "-c", `read _; kill -9 "$0"`, fmt.Sprint(p.cmd.Process.Pid)) // after the end of its input
-	_, err = p.guard.StdinPipe()
+	// The guard kills the process after the end of its input. It starts first and ignores the signals that
+	// would end it before the process.
+	p.guard = exec.Command("/bin/sh", "-c", `trap '' HUP INT QUIT TERM; read pid; read _; kill -9 "$pid"`)
+	alive, err := p.guard.StdinPipe()
 	require.NoError(t, err)
 	require.NoError(t, p.guard.Start())
+	require.NoError(t, p.cmd.Start())
+	_, err = fmt.Fprintln(alive, p.cmd.Process.Pid)
+	require.NoError(t, err)
 	go func() {
 		defer close(p.drained)
 		for lines := bufio.NewScanner(stderr); lines.Scan(); {
