@@ -21,7 +21,7 @@ func (s *store) Clear(ctx context.Context, below bool) error {
 	if err != nil {
 		return err
 	}
-	sent := false
+	changed := false // a key was deleted or may have been deleted
 	for range maxClearPasses {
 		err = c.scan(ctx, pattern(s.prefix, below), func(physical []string) error {
 			var matched []string
@@ -30,11 +30,11 @@ func (s *store) Clear(ctx context.Context, below bool) error {
 					matched = append(matched, p)
 				}
 			}
-			sent = sent || len(matched) > 0
 			var firstErr error
 			c.doMany(ctx, c.rueidis, len(matched),
 				func(i int) rueidis.Completed { return c.rueidis.B().Unlink().Key(matched[i]).Build() },
 				func(_ int, _ rueidis.RedisMessage, err error) {
+					changed = changed || err == nil || driver.IsUnknown(err)
 					if firstErr == nil {
 						firstErr = err
 					}
@@ -45,8 +45,11 @@ func (s *store) Clear(ctx context.Context, below bool) error {
 			break
 		}
 	}
-	if err != nil && sent {
-		err = driver.Unknown(err)
+	switch {
+	case changed:
+		return driver.Unknown(err)
+	case driver.IsUnknown(err): // a SCAN had no reply, and a SCAN changes nothing
+		return errors.Unwrap(err)
 	}
 	return err
 }

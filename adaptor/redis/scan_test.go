@@ -4,7 +4,10 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -67,25 +70,54 @@ func TestKeysOfACluster(t *testing.T) {
 	t.Logf("%d keys, each once, and %d that came or went", len(want), len(seen)-len(want))
 }
 
-// The server's hash table shrinks during the scan, so SCAN returns keys twice. Keys yields each key once.
-func TestKeysYieldsEachKeyOnceWhileTheTableShrinks(t *testing.T) {
+// The server's hash table shrinks during the scan, so SCAN returns keys twice. Keys and Tree yield each key
+// once.
+func TestEachKeyIsListedOnceWhileTheTableShrinks(t *testing.T) {
 	s := redistest.Start(t)
 	store := open(t, start(t, redis.Config{URL: s.URL()}), "ns")
 	const script = `for i = tonumber(ARGV[2]), tonumber(ARGV[3]) do redis.call(ARGV[1], ARGV[4] .. i, ARGV[5]) end`
-	s.Do("EVAL", script, "0", "SET", "0", "19999", "ns:stable-", "1")
-	s.Do("EVAL", script, "0", "SET", "0", "399999", "other:", "1")
-	seen := map[string]int{}
-	for key, err := range store.Keys(ctx) {
+	s.Do("EVAL", script, "0", "SET", "0", "9999", "ns:stable-", "1")
+	for name, list := range map[string]func(yield func(string, error) bool){
+		"Keys": store.Keys(ctx),
+		"Tree": func(yield func(string, error) bool) {
+			for place, err := range store.Tree(ctx) {
+				if !yield(place.Key, err) {
+					return
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s.Do("EVAL", script, "0", "SET", "0", "199999", "other:", "1")
+			seen := map[string]int{}
+			for key, err := range list {
+				require.NoError(t, err)
+				if seen[key]++; len(seen) == 2500 {
+					s.Do("EVAL", script, "0", "DEL", "0", "199999", "other:", "none")
+					time.Sleep(time.Second) // the server's cron resizes the table, ten times per second
+				}
+			}
+			assert.Len(t, seen, 10000)
+			for key, n := range seen {
+				require.Equal(t, 1, n, key)
+			}
+		})
+	}
+}
+
+// Equal keys in several namespaces are different places.
+func TestTreeYieldsEqualKeysOfSeveralNamespaces(t *testing.T) {
+	s := redistest.Start(t)
+	store := open(t, start(t, redis.Config{URL: s.URL()}), "ns")
+	for _, key := range []string{"ns:k", "ns/a:k", "ns/b:k", "ns/a/b:k"} {
+		s.Do("SET", key, "1")
+	}
+	var places []string
+	for place, err := range store.Tree(ctx) {
 		require.NoError(t, err)
-		if seen[key]++; len(seen) == 5000 {
-			s.Do("EVAL", script, "0", "DEL", "0", "399999", "other:", "none")
-			time.Sleep(time.Second) // the server's cron resizes the table, ten times per second
-		}
+		places = append(places, strings.Join(append(place.Path, place.Key), "/"))
 	}
-	assert.Len(t, seen, 20000)
-	for key, n := range seen {
-		require.Equal(t, 1, n, key)
-	}
+	assert.ElementsMatch(t, []string{"k", "a/k", "b/k", "a/b/k"}, places)
 }
 
 // After a reconnect during a scan, another server may reply, for which the cursor is invalid. Keys returns
@@ -142,6 +174,112 @@ func TestClearUnlinksOnlyItsOwnKeys(t *testing.T) {
 	require.NoError(t, store.ClearTree(ctx))
 	assert.Equal(t, "5", s.Do("DBSIZE"))
 	assert.Equal(t, "1", s.Do("EXISTS", "users/%zz:k"), "the key belongs to no namespace")
+}
+
+// If the server refuses to delete some keys, Clear reports the failure, wherever these keys are in the
+// scan. If it has deleted other keys, the outcome is unknown.
+func TestClearReportsEachRefusedKey(t *testing.T) {
+	s := redistest.Start(t)
+	url := "redis://app:secret@" + s.Addr
+	s.Do("ACL", "SETUSER", "app", "on", ">secret", "+@all", "~*")
+	store := open(t, start(t, redis.Config{URL: url}), "ns")
+	keys, entries := entries(7)
+	for i := range keys {
+		keys[i] = "ns:" + keys[i]
+	}
+	fill := func() (scanned []string) {
+		require.NoError(t, store.SetMany(ctx, entries))
+		scanned = strings.Fields(s.Do("SCAN", "0", "MATCH", "ns:*", "COUNT", "1000"))[1:] // after the cursor
+		require.Len(t, scanned, len(keys))
+		return scanned
+	}
+	allow := func(patterns ...string) {
+		rules := []string{"ACL", "SETUSER", "app", "resetkeys"}
+		for _, p := range patterns {
+			rules = append(rules, "~"+p)
+		}
+		require.Equal(t, "OK", s.Do(rules...))
+	}
+	for name, clear := range map[string]func(context.Context) error{"Clear": store.Clear, "ClearTree": store.ClearTree} {
+		for _, at := range []int{0, 3, 6} {
+			allow("*")
+			scanned := fill()
+			allow(slices.Delete(slices.Clone(scanned), at, at+1)...)
+			err := clear(ctx)
+			assert.ErrorContains(t, err, "the server refused with NOPERM", "%s, key %d", name, at)
+			assert.True(t, adaptor.OutcomeUnknown(err), "%s, key %d", name, at)
+			assert.Equal(t, "1", s.Do("DBSIZE"))
+			assert.Equal(t, "1", s.Do("EXISTS", scanned[at]))
+		}
+		allow("*")
+		fill()
+		allow("other")
+		err := clear(ctx)
+		assert.ErrorContains(t, err, "the server refused with NOPERM", name)
+		assert.False(t, adaptor.OutcomeUnknown(err), "%s deleted no key", name)
+		assert.Equal(t, "7", s.Do("DBSIZE"))
+	}
+}
+
+// If Clear fails, its error says whether keys may be gone.
+func TestFailedClearReportsItsOutcome(t *testing.T) {
+	const refused, silent = "-LOADING\r\n", ""
+	page := func(cursor, key string) string {
+		return fmt.Sprintf("*2\r\n+%s\r\n*1\r\n$%d\r\n%s\r\n", cursor, len(key), key)
+	}
+	for _, tt := range []struct {
+		name    string
+		scans   []string // the replies to SCAN
+		unlink  string   // the reply to UNLINK
+		unknown bool
+	}{
+		{"the first SCAN is refused", []string{refused}, ":1\r\n", false},
+		{"the first SCAN has no reply", []string{silent}, ":1\r\n", false},
+		{"the second SCAN is refused", []string{page("5", "ns:k"), refused}, ":1\r\n", true},
+		{"the second SCAN has no reply", []string{page("5", "ns:k"), silent}, ":1\r\n", true},
+		{"the second SCAN is refused, and no key matched", []string{page("5", "ns/%zz:k"), refused}, ":1\r\n", false},
+		{"UNLINK has no reply", []string{page("0", "ns:k")}, silent, true},
+		{"UNLINK is refused", []string{page("0", "ns:k")}, refused, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var scans atomic.Int64
+			addr := fakeServer(t, "7.0.0", func(words []string) string {
+				switch words[0] {
+				case "SCAN":
+					return tt.scans[scans.Add(1)-1]
+				case "UNLINK":
+					return tt.unlink
+				}
+				return "+OK\r\n"
+			})
+			store := open(t, start(t, redis.Config{URL: "redis://" + addr, Timeout: 200 * time.Millisecond}), "ns")
+			err := store.ClearTree(ctx)
+			assert.ErrorIs(t, err, adaptor.ErrStoreOperationFailed)
+			assert.Equal(t, tt.unknown, adaptor.OutcomeUnknown(err), "%v", err)
+			assert.EqualValues(t, len(tt.scans), scans.Load())
+		})
+	}
+}
+
+// If the context of Clear ends half way, Clear returns early and the outcome is unknown.
+func TestClearEndsHalfWayWithItsContext(t *testing.T) {
+	s := redistest.Start(t)
+	p := redistest.StartProxy(t, s.Addr)
+	store := open(t, start(t, redis.Config{URL: p.URL()}), "ns")
+	_, entries := entries(5000)
+	require.NoError(t, store.SetMany(ctx, entries))
+	p.Delay(50 * time.Millisecond) // five SCANs and five batches take half a second
+	c, cancel := context.WithCancel(ctx)
+	defer cancel()
+	cleared := make(chan error)
+	go func() { cleared <- store.Clear(c) }()
+	require.Eventually(t, func() bool { return s.Do("DBSIZE") != "5000" }, 10*time.Second, time.Millisecond)
+	cancel()
+	err := <-cleared
+	assert.ErrorIs(t, err, context.Canceled)
+	assert.True(t, adaptor.OutcomeUnknown(err))
+	assert.NotEqual(t, "0", s.Do("DBSIZE"))
 }
 
 // A user with the commands that doc.go lists can use all operations.
