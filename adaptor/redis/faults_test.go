@@ -294,6 +294,82 @@ func TestCallsEndWithTheirContexts(t *testing.T) {
 	}
 }
 
+// Each operation without a deadline ends after Config.Timeout if the server does not reply.
+func TestEachOperationEndsAfterTheTimeout(t *testing.T) {
+	s := redistest.Start(t)
+	p := redistest.StartProxy(t, s.Addr)
+	store := open(t, start(t, redis.Config{URL: p.URL(), Timeout: 500 * time.Millisecond}), "ns")
+	cancelable, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type operation struct {
+		name  string
+		write bool
+		do    func(ctx context.Context) error
+	}
+	operations := []operation{
+		{"GetRaw", false, func(ctx context.Context) error { _, _, err := store.GetRaw(ctx, "k"); return err }},
+		{"Has", false, func(ctx context.Context) error { return errOf(store.Has(ctx, "k")) }},
+		{"TTL", false, func(ctx context.Context) error { _, _, err := store.TTL(ctx, "k"); return err }},
+		{"Set", true, func(ctx context.Context) error { return store.Set(ctx, "k", 1) }},
+		{"Del", true, func(ctx context.Context) error { return store.Del(ctx, "k") }},
+		{"Expire", true, func(ctx context.Context) error { return errOf(store.Expire(ctx, "k", time.Hour)) }},
+		{"Incr", true, func(ctx context.Context) error { return errOf(store.Incr(ctx, "k", 1)) }},
+		{"Incr with TTL", true, func(ctx context.Context) error { return errOf(store.Incr(ctx, "k", 1, adaptor.WithTTL(time.Hour))) }},
+		{"IncrTTL", true, func(ctx context.Context) error { _, _, err := store.IncrTTL(ctx, "k", 1); return err }},
+		{"SetNX", true, func(ctx context.Context) error { return errOf(store.SetNX(ctx, "k", 1)) }},
+		{"CompareAndSwap", true, func(ctx context.Context) error { return errOf(store.CompareAndSwap(ctx, "k", 1, 2)) }},
+		{"CompareAndDelete", true, func(ctx context.Context) error { return errOf(store.CompareAndDelete(ctx, "k", 1)) }},
+		{"GetDel", true, func(ctx context.Context) error { _, _, err := store.GetDel(ctx, "k"); return err }},
+		{"Swap", true, func(ctx context.Context) error { _, _, err := store.Swap(ctx, "k", 1); return err }},
+		{"Persist", true, func(ctx context.Context) error { return errOf(store.Persist(ctx, "k")) }},
+		{"SetMany", true, func(ctx context.Context) error { return store.SetMany(ctx, []adaptor.Entry{{Key: "k", Value: 1}}) }},
+		{"DelMany", true, func(ctx context.Context) error { return store.DelMany(ctx, []string{"k"}) }},
+		{"GetMany", false, func(ctx context.Context) error { return errOf(store.GetMany(ctx, []string{"k"})) }},
+		{"Keys", false, func(ctx context.Context) (failed error) {
+			for _, err := range store.Keys(ctx) {
+				failed = err
+			}
+			return failed
+		}},
+		{"Clear", false, store.Clear}, // it sends no write before the reply to a SCAN
+	}
+	for name, c := range map[string]context.Context{"a context that never ends": ctx, "a context without a deadline": cancelable} {
+		t.Run(name, func(t *testing.T) {
+			p.Set(redistest.Refuse) // closes the connection, which has lost data
+			p.Set(redistest.Pass)
+			require.Eventually(t, func() bool { return errOf(store.Has(ctx, "k")) == nil }, 10*time.Second, time.Millisecond)
+			p.Set(redistest.Swallow)
+			failed := make([]chan error, len(operations))
+			for i, o := range operations {
+				failed[i] = make(chan error, 1)
+				go func() { failed[i] <- o.do(c) }()
+			}
+			for i, o := range operations {
+				select {
+				case err := <-failed[i]:
+					assert.ErrorIs(t, err, context.DeadlineExceeded, o.name)
+					assert.ErrorContains(t, err, "within redis.Config.Timeout (500ms)", o.name)
+					assert.Equal(t, o.write, adaptor.OutcomeUnknown(err), o.name)
+				case <-time.After(10 * time.Second):
+					assert.Fail(t, o.name+" has not ended")
+				}
+			}
+		})
+	}
+}
+
+// A script that the server does not know takes two round trips, which share one timeout.
+func TestTwoRoundTripsOfAScriptShareTheTimeout(t *testing.T) {
+	s := redistest.Start(t)
+	p := redistest.StartProxy(t, s.Addr)
+	store := open(t, start(t, redis.Config{URL: p.URL(), Timeout: 300 * time.Millisecond}), "ns")
+	s.Do("SCRIPT", "FLUSH")
+	p.Delay(200 * time.Millisecond)
+	_, _, err := store.IncrTTL(ctx, "n", 1)
+	assert.ErrorContains(t, err, "within redis.Config.Timeout (300ms)")
+	assert.True(t, adaptor.OutcomeUnknown(err))
+}
+
 // A server that accepts a connection and sends nothing receives no command. The error is a timeout of
 // the connection, not the end of the caller's context.
 func TestWriteOnAMuteConnectionIsNotApplied(t *testing.T) {

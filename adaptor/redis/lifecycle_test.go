@@ -254,6 +254,40 @@ func TestNewFromClient(t *testing.T) {
 	assert.EqualError(t, err, "redis: NewFromClient needs a client, got nil")
 }
 
+// If Start fails with a caller's client, the RedisKV stays as it was: it serves before the first Stop, and
+// does not serve after a Stop.
+func TestFailedStartWithACallersClientChangesNothing(t *testing.T) {
+	s := redistest.Start(t)
+	host, port, _ := strings.Cut(redistest.Start(t).Addr, ":")
+	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{s.Addr}, DisableRetry: true, DisableCache: true})
+	require.NoError(t, err)
+	defer client.Close()
+	kv, err := redis.NewFromClient(client, redis.Config{})
+	require.NoError(t, err)
+	store := open(t, kv, "ns")
+	fail := func() {
+		t.Helper()
+		s.Do("REPLICAOF", host, port)
+		assert.ErrorContains(t, kv.Start(ctx), `its role is "replica"`)
+		s.Do("REPLICAOF", "NO", "ONE")
+	}
+	fail()
+	require.NoError(t, store.Set(ctx, "k", 1))
+	require.NoError(t, kv.Start(ctx))
+	fail() // Start checks the server again
+	require.NoError(t, store.Set(ctx, "k", 1))
+	require.NoError(t, kv.Stop(ctx))
+	for range 2 {
+		fail()
+		err := store.Set(ctx, "k", 2)
+		assert.ErrorContains(t, err, "is not started or was stopped")
+		assert.False(t, adaptor.OutcomeUnknown(err))
+	}
+	require.NoError(t, kv.Start(ctx))
+	require.NoError(t, store.Set(ctx, "k", 3))
+	require.NoError(t, kv.Stop(ctx))
+}
+
 // timeoutHook is a client with a user's hook that gives each command less time than the store does.
 type timeoutHook struct{ rueidis.Client }
 

@@ -155,6 +155,40 @@ func TestKeysAndClearFailWhileASlotMoves(t *testing.T) {
 	assert.Equal(t, 1, keys)
 }
 
+// No server has the keys of an unassigned slot. Keys, Tree and Clear then return an error instead of a
+// partial result, wherever the slot is, and even if the Cluster serves the other slots.
+func TestListsOfAClusterWithAnUnassignedSlotFail(t *testing.T) {
+	s := redistest.Start(t, "--cluster-enabled", "yes", "--cluster-require-full-coverage", "no")
+	all := []string{"CLUSTER", "ADDSLOTS"}
+	for slot := range 16384 {
+		all = append(all, fmt.Sprint(slot))
+	}
+	require.Equal(t, "OK", s.Do(all...))
+	isServing := func() bool { return strings.Contains(s.Do("CLUSTER", "INFO"), "cluster_state:ok") }
+	require.Eventually(t, isServing, 10*time.Second, 10*time.Millisecond)
+	store := open(t, start(t, redis.Config{URL: s.URL() + "?cluster=true"}), "ns")
+	require.NoError(t, store.Set(ctx, "k", 1))
+	for _, slot := range []string{"0", "8000", "16383"} {
+		require.Equal(t, "OK", s.Do("CLUSTER", "DELSLOTS", slot))
+		require.Eventually(t, isServing, 10*time.Second, 10*time.Millisecond)
+		_, err := countKeys(store)
+		assert.ErrorContains(t, err, "the Cluster names no server for some slots", slot)
+		var treeErr error
+		for _, err := range store.Tree(ctx) {
+			treeErr = err
+		}
+		assert.ErrorContains(t, treeErr, "the Cluster names no server for some slots", slot)
+		err = store.Clear(ctx)
+		assert.ErrorContains(t, err, "the Cluster names no server for some slots", slot)
+		assert.False(t, adaptor.OutcomeUnknown(err), slot)
+		assert.Equal(t, "1", s.Do("DBSIZE"), slot)
+		require.Equal(t, "OK", s.Do("CLUSTER", "ADDSLOTS", slot))
+	}
+	n, err := countKeys(store)
+	require.NoError(t, err)
+	assert.Equal(t, 1, n)
+}
+
 // A node of a Cluster without other nodes does not know its own host.
 func TestKeysOnAOneNodeCluster(t *testing.T) {
 	s := redistest.Start(t, "--cluster-enabled", "yes")
