@@ -175,7 +175,7 @@ func TestStopWaitsForEachKindOfCall(t *testing.T) {
 				go func() { results <- tt.call(store, fmt.Sprint(i)) }()
 			}
 			require.Eventually(t, func() bool { return int(c.directCalls.Load()+c.detachedCallers.Load()) == tt.calls }, 10*time.Second, time.Millisecond)
-			stopped := make(chan error)
+			stopped := make(chan error, 1)
 			go func() { stopped <- kv.Stop(context.Background()) }()
 			select {
 			case <-stopped:
