@@ -2,7 +2,10 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"net"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -80,6 +83,58 @@ func TestPartlySentBatchIsOutcomeUnknown(t *testing.T) {
 	}
 }
 
+// The results of the second try replace the results of the commands that the first try did not send.
+func TestSecondTryOfABatchKeepsTheOrder(t *testing.T) {
+	c := newTestClient(t)
+	lost := errors.New("lost")
+	tries, handled := [][]error{{nil, errNoConnection, lost, errNoConnection, errNoConnection}, {lost, nil, errNoConnection}, {nil}}, []string{}
+	rc := fakeRueidis{doMulti: func(_ context.Context, n int) (errs []error) {
+		errs, tries = tries[0], tries[1:]
+		require.Len(t, errs, n)
+		return errs
+	}}
+	c.doMany(t.Context(), rc, 5,
+		func(int) rueidis.Completed { return rueidis.Completed{} },
+		func(_ int, _ rueidis.RedisMessage, err error) {
+			handled = append(handled, fmt.Sprint(driver.IsUnknown(err), err == nil))
+		})
+	assert.Equal(t, []string{"false true", "true false", "true false", "false true", "false true"}, handled)
+	assert.Empty(t, tries)
+	assert.False(t, c.responsive.Load(), "two commands had no reply")
+}
+
+// A registry is a context that counts the registered functions. It never ends.
+type registry struct {
+	context.Context
+	registered atomic.Int64
+}
+
+func (*registry) Done() <-chan struct{} { return make(chan struct{}) }
+
+// AfterFunc registers a function for [context.AfterFunc].
+func (r *registry) AfterFunc(func()) (stop func() bool) {
+	r.registered.Add(1)
+	return func() bool {
+		r.registered.Add(-1)
+		return true
+	}
+}
+
+// A connection registers itself at the lifetime of the client, until it is closed. Each reconnect would
+// otherwise take memory until Stop.
+func TestClosedConnectionIsNotRegistered(t *testing.T) {
+	addr := redistest.Start(t).Addr
+	lifetime := &registry{Context: t.Context()}
+	conn, err := dialAddress(t.Context(), lifetime, addr, &net.Dialer{}, nil)
+	require.NoError(t, err)
+	assert.EqualValues(t, 1, lifetime.registered.Load())
+	require.NoError(t, conn.Close())
+	assert.Zero(t, lifetime.registered.Load())
+	_, err = dialAddress(t.Context(), lifetime, "127.0.0.1:1", &net.Dialer{}, nil)
+	require.Error(t, err)
+	assert.Zero(t, lifetime.registered.Load())
+}
+
 // A call that is waiting for a connection when its context ends is never sent, even if the connection is
 // made later.
 func TestAbandonedBatchIsNeverSent(t *testing.T) {
@@ -140,7 +195,11 @@ func started(t *testing.T, config Config) (*RedisKV, *client, *adaptor.AtomicKVS
 	kv, err := New(config)
 	require.NoError(t, err)
 	require.NoError(t, kv.Start(context.Background()))
-	t.Cleanup(func() { require.NoError(t, kv.Stop(context.Background())) })
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		require.NoError(t, kv.Stop(ctx))
+	})
 	store, err := kv.Namespace("ns")
 	require.NoError(t, err)
 	return kv, kv.client.Load(), store
@@ -194,62 +253,88 @@ func TestStopWaitsForEachKindOfCall(t *testing.T) {
 	}
 }
 
-// After each fault, the client gives back all its slots and makes direct calls again.
+// After each fault, the client gives back all its slots and makes direct calls again. The fault begins
+// while calls are in flight, or while the client is idle.
 func TestClientGivesBackAllSlots(t *testing.T) {
-	for name, fault := range map[string]func(s *redistest.Server, p *redistest.Proxy){
-		"no fault":           func(*redistest.Server, *redistest.Proxy) {},
-		"lost connection":    func(_ *redistest.Server, p *redistest.Proxy) { p.HangUp() },
-		"lost reply":         func(_ *redistest.Server, p *redistest.Proxy) { p.Set(redistest.Cut) },
-		"silent server":      func(_ *redistest.Server, p *redistest.Proxy) { p.Set(redistest.Swallow) },
-		"paused server":      func(s *redistest.Server, _ *redistest.Proxy) { s.Do("CLIENT", "PAUSE", "500", "ALL") },
-		"refused connection": func(_ *redistest.Server, p *redistest.Proxy) { p.Set(redistest.Refuse) },
-		"mute connection": func(_ *redistest.Server, p *redistest.Proxy) {
+	type fault struct {
+		name  string
+		begin func(s *redistest.Server, p *redistest.Proxy)
+		end   func(s *redistest.Server, p *redistest.Proxy)
+	}
+	pass := func(_ *redistest.Server, p *redistest.Proxy) {
+		p.Set(redistest.Refuse) // closes the connections, which may have lost data
+		p.Set(redistest.Pass)
+		p.Trickle(64<<10, 0)
+	}
+	for _, f := range []fault{
+		{"no fault", func(*redistest.Server, *redistest.Proxy) {}, pass},
+		{"lost connection", func(_ *redistest.Server, p *redistest.Proxy) { p.HangUp() }, pass},
+		{"lost reply", func(_ *redistest.Server, p *redistest.Proxy) { p.Set(redistest.Cut) }, pass},
+		{"silent server", func(_ *redistest.Server, p *redistest.Proxy) { p.Set(redistest.Swallow) }, pass},
+		{"paused server", func(s *redistest.Server, _ *redistest.Proxy) { s.Do("CLIENT", "PAUSE", "500", "ALL") }, pass},
+		{"closed connections", func(_ *redistest.Server, p *redistest.Proxy) { p.Set(redistest.Refuse) }, pass},
+		{"dead server", func(s *redistest.Server, _ *redistest.Proxy) { s.Kill() }, func(s *redistest.Server, _ *redistest.Proxy) { s.Restart() }},
+		{"mute connection", func(_ *redistest.Server, p *redistest.Proxy) {
 			p.Set(redistest.Refuse)
 			p.Set(redistest.Mute)
-		},
-		"slow handshake": func(_ *redistest.Server, p *redistest.Proxy) {
+		}, pass},
+		{"slow handshake", func(_ *redistest.Server, p *redistest.Proxy) {
 			p.HangUp()
 			p.Trickle(16, 20*time.Millisecond)
-		},
+		}, pass},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := redistest.Start(t)
-			p := redistest.StartProxy(t, s.Addr)
-			_, c, store := started(t, Config{URL: p.URL(), Pipeline: minPipeline})
-			var calls atomic.Int64
-			load := func(n int) {
-				for i := range n {
-					calls.Add(1)
-					go func() {
-						defer calls.Add(-1)
-						ctx, cancel := context.WithTimeout(context.Background(), time.Duration(50+i)*time.Millisecond)
-						defer cancel()
-						switch i % 3 {
-						case 0:
-							_, _ = store.Incr(ctx, "n", 1)
-						case 1:
-							_ = store.DelMany(ctx, []string{"a", "b"})
-						case 2:
-							_, _ = store.CompareAndSwap(ctx, "n", 1, 2)
-						}
-					}()
+		for _, busy := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, busy: %v", f.name, busy), func(t *testing.T) {
+				t.Parallel()
+				s := redistest.Start(t)
+				p := redistest.StartProxy(t, s.Addr)
+				url := p.URL()
+				if f.name == "dead server" { // the proxy would accept the connections
+					url = s.URL()
 				}
-			}
-			load(300)
-			fault(s, p)
-			load(300)
-			require.Eventually(t, func() bool { return calls.Load() == 0 }, 20*time.Second, time.Millisecond)
-			p.Set(redistest.Refuse)
-			p.Set(redistest.Pass)
-			p.Trickle(64<<10, 0)
-			assert.Eventually(t, func() bool {
-				_, err := store.Has(context.Background(), "n")
-				return err == nil && c.responsive.Load() && c.directCalls.Load() == 0 && c.detachedCallers.Load() == 0 && c.acquiring.Load() == 0 &&
-					c.dialing.Load() == 0 && len(c.semaphore) == 0 && c.abandoned.count.Load() == 0
-			}, 20*time.Second, 10*time.Millisecond)
-			assert.Equal(t, []int32{0, 0, 0, 0, 0, 0}, []int32{c.directCalls.Load(), c.detachedCallers.Load(), c.acquiring.Load(),
-				c.dialing.Load(), int32(len(c.semaphore)), c.abandoned.count.Load()}, "direct, detached, acquiring, dialing, goroutines, abandoned")
-		})
+				_, c, store := started(t, Config{URL: url, Pipeline: minPipeline})
+				var calls atomic.Int64
+				load := func() {
+					for i := range 300 {
+						calls.Add(1)
+						go func() {
+							defer calls.Add(-1)
+							ctx, cancel := context.WithTimeout(context.Background(), time.Duration(50+i)*time.Millisecond)
+							defer cancel()
+							switch i % 3 {
+							case 0:
+								_, _ = store.Incr(ctx, "n", 1)
+							case 1:
+								_ = store.DelMany(ctx, []string{"a", "b"})
+							case 2:
+								_, _ = store.CompareAndSwap(ctx, "n", 1, 2)
+							}
+						}()
+					}
+				}
+				isIdle := func() bool { return calls.Load() == 0 }
+				load()
+				if !busy {
+					require.Eventually(t, isIdle, 20*time.Second, time.Millisecond)
+					require.NoError(t, store.Set(context.Background(), "n", 1)) // the next calls are direct
+				}
+				f.begin(s, p)
+				load()
+				require.Eventually(t, isIdle, 20*time.Second, time.Millisecond)
+				f.end(s, p)
+				state := func() map[string]int {
+					return map[string]int{
+						"direct": int(c.directCalls.Load()), "detached": int(c.detachedCallers.Load()), "acquiring": int(c.acquiring.Load()),
+						"dialing": int(c.dialing.Load()), "goroutines": len(c.semaphore), "abandoned": int(c.abandoned.count.Load()),
+					}
+				}
+				zero := map[string]int{"direct": 0, "detached": 0, "acquiring": 0, "dialing": 0, "goroutines": 0, "abandoned": 0}
+				assert.Eventually(t, func() bool {
+					_, err := store.Has(context.Background(), "n")
+					return err == nil && c.responsive.Load() && maps.Equal(zero, state())
+				}, 10*time.Second, 10*time.Millisecond)
+				assert.Equal(t, zero, state())
+			})
+		}
 	}
 }

@@ -44,6 +44,28 @@ func TestManyKeysTakeOneRoundTrip(t *testing.T) {
 	assert.Equal(t, "0", s.Do("DBSIZE"))
 }
 
+// Before Start, each key of a batch has the error.
+func TestBatchBeforeStartFailsForEachKey(t *testing.T) {
+	kv, err := redis.New(redis.Config{})
+	require.NoError(t, err)
+	store := open(t, kv, "ns")
+	keys, entries := entries(3)
+	results, getErr := store.GetMany(ctx, keys)
+	for _, r := range results {
+		assert.ErrorContains(t, r.Err, "is not started")
+	}
+	assert.Error(t, getErr)
+	for _, err := range []error{store.SetMany(ctx, entries), store.DelMany(ctx, keys)} {
+		var perKey adaptor.KeyErrors
+		require.ErrorAs(t, err, &perKey)
+		require.Len(t, perKey, 3)
+		for _, err := range perKey {
+			assert.ErrorContains(t, err, "is not started")
+			assert.False(t, adaptor.OutcomeUnknown(err))
+		}
+	}
+}
+
 // A list among the keys is an error for its key only, as with Get. MGET would report it as missing.
 func TestGetManyFailsOnlyForTheForeignKey(t *testing.T) {
 	s := redistest.Start(t)

@@ -315,3 +315,15 @@ func TestDocumentedACLSuffices(t *testing.T) {
 	require.NoError(t, store.ClearTree(ctx))
 	assert.Equal(t, "0", s.Do("DBSIZE"))
 }
+
+// Without the permission for SCRIPT LOAD, Start succeeds, and each script is sent with its first use.
+func TestScriptsWorkWithoutScriptLoad(t *testing.T) {
+	s := redistest.Start(t)
+	s.Do("ACL", "SETUSER", "app", "on", ">secret", "~*", "+@all", "-script")
+	store := open(t, start(t, redis.Config{URL: "redis://app:secret@" + s.Addr}), "ns")
+	for want := range int64(3) {
+		n, _, err := store.IncrTTL(ctx, "n", 1)
+		require.NoError(t, err)
+		assert.Equal(t, want+1, n)
+	}
+}
