@@ -196,7 +196,7 @@ func started(t *testing.T, config Config) (*RedisKV, *client, *adaptor.AtomicKVS
 	require.NoError(t, err)
 	require.NoError(t, kv.Start(context.Background()))
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		require.NoError(t, kv.Stop(ctx))
 	})

@@ -432,6 +432,51 @@ func TestAbandonedCallsInTheRingDelayNoCall(t *testing.T) {
 	late.check(t)
 }
 
+// A node of a Cluster hangs, and the other nodes reply. Their replies do not free the ring slots of the
+// calls to the hanging node, so further calls to this node must not wait for a slot.
+func TestHangingNodeOfAClusterDelaysNoCall(t *testing.T) {
+	c := redistest.StartCluster(t)
+	store := open(t, start(t, redis.Config{URL: c.URL(), Pipeline: 256}), "ns")
+	hanging := c.Primary("ns:{0}")
+	other := ""
+	for i := 1; other == ""; i++ {
+		if key := fmt.Sprintf("{%d}", i); c.Primary("ns:"+key) != hanging {
+			other = key
+		}
+	}
+	require.NoError(t, store.Set(ctx, "{0}", 1))
+	require.NoError(t, store.Set(ctx, other, 1))
+	late := newOverruns(t)
+	var acked, failed atomic.Int64
+	var wg sync.WaitGroup
+	hanging.Freeze()
+	stop := time.Now().Add(1500 * time.Millisecond) // the failover comes later
+	for g := range 100 {
+		wg.Go(func() {
+			for time.Now().Before(stop) {
+				limit, key := 20*time.Millisecond, "{0}"
+				if g < 4 {
+					limit, key = 10*time.Second, other
+				}
+				c, cancel := context.WithTimeout(ctx, limit)
+				end := late.begin(limit)
+				if err := store.Set(c, key, 1); err == nil {
+					acked.Add(1)
+				} else {
+					failed.Add(1)
+				}
+				end()
+				cancel()
+			}
+		})
+	}
+	wg.Wait()
+	hanging.Thaw()
+	assert.Greater(t, acked.Load(), int64(20), "otherwise the test proves little")
+	assert.Greater(t, failed.Load(), int64(300), "otherwise the test proves little")
+	late.check(t)
+}
+
 // There are more callers than slots in the pipeline, and the server sends one reply at a time. Each call
 // still ends when its context ends, and its error reports the true outcome.
 func TestFullPipelineDelaysNoCall(t *testing.T) {

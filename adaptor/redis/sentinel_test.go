@@ -2,6 +2,7 @@ package redis_test
 
 import (
 	"fmt"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -19,6 +20,7 @@ import (
 type fakeSentinel struct {
 	addr  string
 	named atomic.Pointer[namedPrimary]
+	other atomic.Pointer[string] // the address of another Sentinel that it names, or nil
 }
 
 type namedPrimary struct {
@@ -41,6 +43,9 @@ func startFakeSentinel(t *testing.T, primary string, epoch int) *fakeSentinel {
 			return fmt.Sprintf("%%1\r\n+config-epoch\r\n+%d\r\n", n.epoch)
 		case words[1] == "GET-MASTER-ADDR-BY-NAME":
 			return fmt.Sprintf("*2\r\n+%s\r\n+%s\r\n", host, port)
+		case words[1] == "SENTINELS" && f.other.Load() != nil:
+			host, port, _ := strings.Cut(*f.other.Load(), ":")
+			return fmt.Sprintf("*1\r\n%%2\r\n+ip\r\n+%s\r\n+port\r\n+%s\r\n", host, port)
 		}
 		return "*0\r\n"
 	})
@@ -93,6 +98,31 @@ func TestNewestEpochOfTheSentinelsWins(t *testing.T) {
 	two.setPrimary("", 0)
 	stays("2")
 	becomes("1") // the answer of the silent Sentinel has expired
+}
+
+// The URL may name one Sentinel only. The store learns of the other Sentinels and follows them when the
+// first Sentinel does not answer. After Stop, no goroutine is left.
+func TestStoreFollowsSentinelsThatTheURLDoesNotName(t *testing.T) {
+	a, b := redistest.Start(t), redistest.Start(t)
+	one, two := startFakeSentinel(t, a.Addr, 1), startFakeSentinel(t, a.Addr, 1)
+	one.other.Store(&two.addr)
+	kv, err := redis.New(redis.Config{URL: "redis://" + one.addr + "?master_set=primary"})
+	require.NoError(t, err)
+	require.NoError(t, kv.Start(ctx))
+	store := open(t, kv, "ns")
+	require.NoError(t, store.Set(ctx, "k", 1))
+	one.setPrimary("", 0)
+	two.setPrimary(b.Addr, 2)
+	require.Eventually(t, func() bool { return store.Set(ctx, "k", 2) == nil && b.Do("GET", "ns:k") == "2" }, 10*time.Second, time.Millisecond)
+	one.setPrimary(b.Addr, 2)
+	for range 20 {
+		require.NoError(t, kv.Stop(ctx))
+		var goroutines strings.Builder
+		require.NoError(t, pprof.Lookup("goroutine").WriteTo(&goroutines, 1))
+		require.NotContains(t, goroutines.String(), "sentinelWatcher", "Stop returned before its goroutines")
+		require.NoError(t, kv.Start(ctx))
+	}
+	require.NoError(t, kv.Stop(ctx))
 }
 
 // The store does not read from a demoted server, even if a Sentinel still names this server.

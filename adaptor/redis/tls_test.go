@@ -36,6 +36,15 @@ func TestTLS(t *testing.T) {
 		})
 	}
 
+	t.Run("New copies Config.TLS", func(t *testing.T) {
+		changing := good.Clone()
+		kv, err := redis.New(redis.Config{URL: url, TLS: changing})
+		require.NoError(t, err)
+		changing.RootCAs = nil
+		require.NoError(t, kv.Start(ctx))
+		require.NoError(t, kv.Stop(ctx))
+	})
+
 	// While the app runs, the server's certificate expires and is renewed.
 	store := open(t, start(t, redis.Config{URL: url, TLS: good}), "ns")
 	require.NoError(t, store.Set(ctx, "k", 1))
