@@ -317,6 +317,39 @@ func TestTimeoutOfACallersClientIsOutcomeUnknown(t *testing.T) {
 	require.Eventually(t, func() bool { return s.Do("GET", "ns:n") == "2" }, 5*time.Second, time.Millisecond)
 }
 
+// keepingHook is a client with a user's hook that keeps the context of the last command.
+type keepingHook struct {
+	rueidis.Client
+	last context.Context
+}
+
+func (c *keepingHook) Do(ctx context.Context, cmd rueidis.Completed) rueidis.RedisResult {
+	c.last = ctx
+	return c.Client.Do(ctx, cmd)
+}
+
+// A hook may keep a context after the call. The context then has ended, and no later call reuses it.
+func TestACallersClientMayKeepContexts(t *testing.T) {
+	s := redistest.Start(t)
+	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{s.Addr}, DisableRetry: true, DisableCache: true})
+	require.NoError(t, err)
+	defer client.Close()
+	hook := &keepingHook{Client: client}
+	kv, err := redis.NewFromClient(hook, redis.Config{})
+	require.NoError(t, err)
+	store := open(t, kv, "ns")
+	type key struct{}
+	for range 3 { // the first call is detached
+		require.NoError(t, store.Set(context.WithValue(ctx, key{}, "value"), "k", 1))
+	}
+	kept := hook.last
+	require.NoError(t, store.Set(ctx, "k", 1))
+	assert.NotSame(t, kept, hook.last)
+	assert.ErrorIs(t, kept.Err(), context.Canceled)
+	assert.Equal(t, "value", kept.Value(key{}))
+	require.NoError(t, kv.Stop(ctx))
+}
+
 // contextHook is a client with a user's hook that replaces the context of each command.
 type contextHook struct{ rueidis.Client }
 
