@@ -163,6 +163,21 @@ func TestKeysFailsAfterAReconnect(t *testing.T) {
 	}
 }
 
+// If the connection was lost before a scan, Keys and Clear connect again and succeed.
+func TestKeysAndClearConnectAgain(t *testing.T) {
+	s := redistest.Start(t)
+	p := redistest.StartProxy(t, s.Addr)
+	store := open(t, start(t, redis.Config{URL: p.URL()}), "ns")
+	require.NoError(t, store.Set(ctx, "k", 1))
+	p.HangUp()
+	n, err := countKeys(store)
+	require.NoError(t, err)
+	assert.Equal(t, 1, n)
+	p.HangUp()
+	require.NoError(t, store.Clear(ctx))
+	assert.Equal(t, "0", s.Do("DBSIZE"))
+}
+
 // Clear uses only SCAN and UNLINK. All keys outside the namespace remain, and keys of any type in the
 // namespace are deleted.
 func TestClearUnlinksOnlyItsOwnKeys(t *testing.T) {

@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"context"
 	"fmt"
 	"runtime/pprof"
 	"slices"
@@ -108,6 +109,7 @@ func TestStoreFollowsSentinelsThatTheURLDoesNotName(t *testing.T) {
 	one.other.Store(&two.addr)
 	kv, err := redis.New(redis.Config{URL: "redis://" + one.addr + "?master_set=primary"})
 	require.NoError(t, err)
+	t.Cleanup(func() { _ = kv.Stop(ctx) })
 	require.NoError(t, kv.Start(ctx))
 	store := open(t, kv, "ns")
 	require.NoError(t, store.Set(ctx, "k", 1))
@@ -117,12 +119,33 @@ func TestStoreFollowsSentinelsThatTheURLDoesNotName(t *testing.T) {
 	one.setPrimary(b.Addr, 2)
 	for range 20 {
 		require.NoError(t, kv.Stop(ctx))
-		var goroutines strings.Builder
-		require.NoError(t, pprof.Lookup("goroutine").WriteTo(&goroutines, 1))
-		require.NotContains(t, goroutines.String(), "sentinelWatcher", "Stop returned before its goroutines")
+		requireNoWatcher(t)
 		require.NoError(t, kv.Start(ctx))
 	}
 	require.NoError(t, kv.Stop(ctx))
+}
+
+// requireNoWatcher checks that no goroutine polls a Sentinel.
+func requireNoWatcher(t *testing.T) {
+	t.Helper()
+	var goroutines strings.Builder
+	require.NoError(t, pprof.Lookup("goroutine").WriteTo(&goroutines, 1))
+	require.False(t, strings.Contains(goroutines.String(), "sentinelWatcher"), "a goroutine still polls a Sentinel")
+}
+
+// If the context of Start ends, the goroutines have ended when Start returns.
+func TestFailedStartLeavesNoGoroutine(t *testing.T) {
+	p := redistest.StartProxy(t, redistest.Start(t).Addr)
+	p.Set(redistest.Mute)
+	f := startFakeSentinel(t, p.Addr, 1)
+	for range 20 {
+		kv, err := redis.New(redis.Config{URL: "redis://" + f.addr + "?master_set=primary"})
+		require.NoError(t, err)
+		c, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+		require.ErrorIs(t, kv.Start(c), context.DeadlineExceeded)
+		cancel()
+		requireNoWatcher(t)
+	}
 }
 
 // The store does not read from a demoted server, even if a Sentinel still names this server.
