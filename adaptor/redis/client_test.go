@@ -325,6 +325,9 @@ func TestClientGivesBackAllSlots(t *testing.T) {
 				f.begin(s, p)
 				load()
 				require.Eventually(t, isIdle, 20*time.Second, time.Millisecond)
+				if f.name == "silent server" {
+					assert.False(t, c.responsive.Load(), "the last call had no reply")
+				}
 				f.end(s, p)
 				state := func() map[string]int {
 					return map[string]int{

@@ -217,12 +217,12 @@ func TestStartReturnsWhenItsContextEnds(t *testing.T) {
 func TestStopReturnsWhenItsContextEnds(t *testing.T) {
 	s := redistest.Start(t)
 	p := redistest.StartProxy(t, s.Addr)
-	kv, err := redis.New(redis.Config{URL: p.URL()})
+	kv, err := redis.New(redis.Config{URL: p.URL(), Timeout: time.Minute})
 	require.NoError(t, err)
 	require.NoError(t, kv.Start(ctx))
 	store := open(t, kv, "ns")
 	p.Set(redistest.Swallow)
-	got := make(chan error)
+	got := make(chan error, 1)
 	go func() { got <- store.Set(ctx, "k", 1) }()
 	require.Eventually(t, func() bool { return s.Do("EXISTS", "ns:k") == "1" }, 5*time.Second, time.Millisecond)
 	c, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
@@ -231,7 +231,13 @@ func TestStopReturnsWhenItsContextEnds(t *testing.T) {
 	end := late.begin(50 * time.Millisecond)
 	assert.ErrorIs(t, kv.Stop(c), context.DeadlineExceeded)
 	assert.LessOrEqual(t, end(), int64(overrunMax))
-	assert.True(t, adaptor.OutcomeUnknown(<-got))
+	select {
+	case err := <-got:
+		assert.ErrorContains(t, err, "the RedisKV was stopped before the reply came")
+		assert.True(t, adaptor.OutcomeUnknown(err))
+	case <-time.After(10 * time.Second):
+		assert.Fail(t, "the call has not ended")
+	}
 	require.Eventually(t, func() bool { return s.Clients() == 0 }, 5*time.Second, time.Millisecond)
 }
 
