@@ -345,3 +345,16 @@ func TestClientGivesBackAllSlots(t *testing.T) {
 		}
 	}
 }
+
+// The calls leave slots in the ring for the pings of rueidis.
+func TestCallsLeaveRingSlotsForPings(t *testing.T) {
+	for _, pipeline := range []int{0, minPipeline, 1000, 1025, 1 << 20} {
+		config, err := Config{Pipeline: pipeline}.withDefaults()
+		require.NoError(t, err)
+		c := newClient(config, "address")
+		ringSlots := 1 << config.pipelineScale()
+		assert.GreaterOrEqual(t, ringSlots, config.Pipeline)
+		assert.LessOrEqual(t, int(c.maxDirect)+cap(c.semaphore), ringSlots-ringSlots/8)
+		c.endLifetime()
+	}
+}
