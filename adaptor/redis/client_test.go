@@ -346,9 +346,14 @@ func TestClientGivesBackAllSlots(t *testing.T) {
 // After a call without a reply, the next call is detached, because it may wait for a connection.
 func TestCallAfterASilentCallIsDetached(t *testing.T) {
 	for name, call := range map[string]func(ctx context.Context, s *adaptor.AtomicKVStore) error{
-		"Set":     func(ctx context.Context, s *adaptor.AtomicKVStore) error { return s.Set(ctx, "k", 1) },
-		"SetMany": func(ctx context.Context, s *adaptor.AtomicKVStore) error { return s.SetMany(ctx, []adaptor.Entry{{Key: "k", Value: 1}}) },
-		"IncrTTL": func(ctx context.Context, s *adaptor.AtomicKVStore) error { _, _, err := s.IncrTTL(ctx, "k", 1); return err },
+		"Set": func(ctx context.Context, s *adaptor.AtomicKVStore) error { return s.Set(ctx, "k", 1) },
+		"SetMany": func(ctx context.Context, s *adaptor.AtomicKVStore) error {
+			return s.SetMany(ctx, []adaptor.Entry{{Key: "k", Value: 1}})
+		},
+		"IncrTTL": func(ctx context.Context, s *adaptor.AtomicKVStore) error {
+			_, _, err := s.IncrTTL(ctx, "k", 1)
+			return err
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := redistest.StartProxy(t, redistest.Start(t).Addr)
