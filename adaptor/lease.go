@@ -14,6 +14,10 @@ const (
 	// leaseTTL is the time to live of a load's placeholder. If the process dies, the placeholder
 	// stays for that long, and the next load takes it over.
 	leaseTTL = 5 * time.Minute
+	// renewAfter is the time between two renewals of a placeholder. After a failed renewal,
+	// renewAgainAfter leaves time for many attempts before the placeholder expires.
+	renewAfter      = leaseTTL / 3
+	renewAgainAfter = 10 * time.Second
 	// storeTimeout ends a step at the store that runs without the context of a caller.
 	storeTimeout = 5 * time.Second
 )
@@ -103,7 +107,8 @@ func (l lease) settle(ctx context.Context, result []byte, ttl time.Duration) (st
 }
 
 // renew gives the placeholder its time to live again at intervals, until the caller calls
-// stop. It ends by itself when a write has removed the placeholder.
+// stop. It ends by itself when a write has removed the placeholder. If the store refuses a renewal
+// or its answer is lost, renew soon tries again.
 func (l lease) renew(ctx context.Context) (stop func()) {
 	if l.placeholder == "" {
 		return func() {}
@@ -115,12 +120,16 @@ func (l lease) renew(ctx context.Context) (stop func()) {
 	)
 	mu.Lock()
 	defer mu.Unlock()
-	timer = time.AfterFunc(leaseTTL/2, func() {
+	timer = time.AfterFunc(renewAfter, func() {
 		renewed, err := l.replace(ctx, nil, leaseTTL)
 		mu.Lock()
 		defer mu.Unlock()
-		if !stopped && (renewed || err != nil) {
-			timer.Reset(leaseTTL / 2)
+		switch {
+		case stopped:
+		case err != nil:
+			timer.Reset(renewAgainAfter)
+		case renewed:
+			timer.Reset(renewAfter)
 		}
 	})
 	return func() {

@@ -2,6 +2,7 @@ package adaptor_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"sync/atomic"
 	"testing"
@@ -58,7 +59,7 @@ func TestRenewalEndsAfterAWrite(t *testing.T) {
 		_, _, err := h.GetOrLoad(ctx, "k", func(ctx context.Context) (adaptor.Loaded[int], error) {
 			time.Sleep(time.Hour - time.Second)
 			synctest.Wait()
-			assert.EqualValues(t, 23, swaps.Load(), "every 2½ minutes")
+			assert.EqualValues(t, 35, swaps.Load(), "every 100 seconds")
 			assert.NoError(t, h.Del(ctx, "k"))
 			time.Sleep(time.Hour)
 			return adaptor.Loaded[int]{}, io.EOF
@@ -66,7 +67,7 @@ func TestRenewalEndsAfterAWrite(t *testing.T) {
 		require.ErrorIs(t, err, io.EOF)
 		time.Sleep(24 * time.Hour)
 		synctest.Wait()
-		assert.EqualValues(t, 23+2, swaps.Load(), "one more renewal, which tries both forms of the placeholder")
+		assert.EqualValues(t, 35+2, swaps.Load(), "one more renewal, which tries both forms of the placeholder")
 	})
 }
 
@@ -84,11 +85,50 @@ func TestRenewalEndsWithItsLoad(t *testing.T) {
 			}
 			return io.EOF
 		}
-		_, _, err := adaptor.Of[int](p.store(t)).GetOrLoad(ctx, "k", slowly(150*time.Second+time.Millisecond, 7))
+		_, _, err := adaptor.Of[int](p.store(t)).GetOrLoad(ctx, "k", slowly(100*time.Second+time.Millisecond, 7))
 		require.NoError(t, err)
 		time.Sleep(24 * time.Hour)
 		assert.EqualValues(t, 2, swaps.Load(), "one renewal, and one write of the result")
 	})
+}
+
+// If the store refuses a renewal, or its answer is lost, the load renews its placeholder soon again. The result
+// of the load is stored, and callers still share the load.
+func TestFailedRenewalIsTriedAgain(t *testing.T) {
+	const leaseTTL = 5 * time.Minute
+	for _, f := range faults {
+		for _, failures := range []int{1, 2, 3} {
+			for _, from := range []int{1, 2, 5} { // the first renewal that fails
+				t.Run(fmt.Sprint(f.name, ", ", failures, " from ", from), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						p := newShelf().process()
+						renewals := 0
+						p.trouble = func(op string) *fault {
+							if op != "CompareAndSwap" {
+								return nil
+							}
+							if renewals++; renewals >= from && renewals < from+failures {
+								return f
+							}
+							return nil
+						}
+						h := adaptor.Of[int](p.store(t))
+						var loads atomic.Int64
+						together(5, func(i int) {
+							time.Sleep(time.Duration(i) * 4 * time.Minute)
+							value, _, err := h.GetOrLoad(ctx, "k", counted(&loads, slowly(20*time.Minute, 7)))
+							assert.NoError(t, err)
+							assert.Equal(t, 7, value)
+						})
+						assert.EqualValues(t, 1, loads.Load())
+						assert.Equal(t, "7", p.entries["k"].text, "the result is stored")
+						assert.Greater(t, renewals, int(20*time.Minute/leaseTTL), "the renewals continue")
+						assert.Less(t, renewals, 20, "a store in trouble is not flooded")
+					})
+				})
+			}
+		}
+	}
 }
 
 // If the answer to the write of a placeholder was lost, the result is stored if the placeholder was

@@ -35,6 +35,9 @@ type process struct {
 	*shelf
 	fail  func(op string) error // called before each step; an error replaces the step
 	pause func(op string)       // called before and after each step
+	// trouble, if it is set, returns the fault of each step, or nil for none. The process then honours the
+	// context of each step.
+	trouble func(op string) *fault
 }
 
 func (p *process) OpenAtomic(path []string) (driver.AtomicStore, error) { return p, nil }
@@ -46,12 +49,28 @@ func (p *process) store(t testing.TB) *adaptor.AtomicKVStore {
 }
 
 // step does one atomic step: f gets the entry at key and returns the new entry.
-func (p *process) step(op, key string, f func(e shelved, found bool) (shelved, bool)) error {
+func (p *process) step(ctx context.Context, op, key string, f func(e shelved, found bool) (shelved, bool)) error {
 	p.pause(op)
 	defer p.pause(op)
 	if err := p.fail(op); err != nil {
 		return err
 	}
+	apply := func() { p.apply(key, f) }
+	if p.trouble == nil {
+		apply()
+		return nil
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if trouble := p.trouble(op); trouble != nil {
+		return trouble.meet(ctx, apply)
+	}
+	apply()
+	return nil
+}
+
+func (p *process) apply(key string, f func(e shelved, found bool) (shelved, bool)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	e, found := p.entries[key]
@@ -63,30 +82,36 @@ func (p *process) step(op, key string, f func(e shelved, found bool) (shelved, b
 	} else {
 		delete(p.entries, key)
 	}
-	return nil
 }
 
-func shelve(text []byte, ttl time.Duration) shelved {
-	if ttl == driver.NoTTL {
+// with returns the entry with which a write of text replaces e.
+func (e shelved) with(text []byte, ttl time.Duration) shelved {
+	switch ttl {
+	case driver.NoTTL:
 		return shelved{text: string(text)}
+	case driver.KeepTTL:
+		return shelved{string(text), e.deadline}
 	}
 	return shelved{string(text), time.Now().Add(ttl)}
 }
 
-func (p *process) Get(_ context.Context, key string) (text []byte, had bool, err error) {
-	err = p.step("Get", key, func(e shelved, found bool) (shelved, bool) {
+func (p *process) Get(ctx context.Context, key string) (text []byte, had bool, err error) {
+	err = p.step(ctx, "Get", key, func(e shelved, found bool) (shelved, bool) {
 		text, had = []byte(e.text), found
 		return e, found
 	})
-	return text, had, err
+	if err != nil {
+		return nil, false, err
+	}
+	return text, had, nil
 }
 
-func (p *process) Set(_ context.Context, key string, text []byte, ttl time.Duration) error {
-	return p.step("Set", key, func(shelved, bool) (shelved, bool) { return shelve(text, ttl), true })
+func (p *process) Set(ctx context.Context, key string, text []byte, ttl time.Duration) error {
+	return p.step(ctx, "Set", key, func(e shelved, _ bool) (shelved, bool) { return e.with(text, ttl), true })
 }
 
-func (p *process) Del(_ context.Context, key string) error {
-	return p.step("Del", key, func(shelved, bool) (shelved, bool) { return shelved{}, false })
+func (p *process) Del(ctx context.Context, key string) error {
+	return p.step(ctx, "Del", key, func(shelved, bool) (shelved, bool) { return shelved{}, false })
 }
 
 func (p *process) Has(ctx context.Context, key string) (bool, error) {
@@ -94,40 +119,40 @@ func (p *process) Has(ctx context.Context, key string) (bool, error) {
 	return found, err
 }
 
-func (p *process) Expire(_ context.Context, key string, ttl time.Duration) (had bool, err error) {
-	err = p.step("Expire", key, func(e shelved, found bool) (shelved, bool) {
+func (p *process) Expire(ctx context.Context, key string, ttl time.Duration) (had bool, err error) {
+	err = p.step(ctx, "Expire", key, func(e shelved, found bool) (shelved, bool) {
 		had = found
-		return shelve([]byte(e.text), ttl), found
+		return e.with([]byte(e.text), ttl), found
 	})
-	return had, err
+	return had && err == nil, err
 }
 
-func (p *process) SetNX(_ context.Context, key string, text []byte, ttl time.Duration) (done bool, err error) {
-	err = p.step("SetNX", key, func(e shelved, found bool) (shelved, bool) {
+func (p *process) SetNX(ctx context.Context, key string, text []byte, ttl time.Duration) (done bool, err error) {
+	err = p.step(ctx, "SetNX", key, func(e shelved, found bool) (shelved, bool) {
 		if done = !found; done {
-			e = shelve(text, ttl)
+			e = e.with(text, ttl)
 		}
 		return e, true
 	})
-	return done, err
+	return done && err == nil, err
 }
 
-func (p *process) CompareAndSwap(_ context.Context, key string, old, new []byte, ttl time.Duration) (done bool, err error) {
-	err = p.step("CompareAndSwap", key, func(e shelved, found bool) (shelved, bool) {
+func (p *process) CompareAndSwap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (done bool, err error) {
+	err = p.step(ctx, "CompareAndSwap", key, func(e shelved, found bool) (shelved, bool) {
 		if done = found && e.text == string(old); done {
-			e = shelve(new, ttl)
+			e = e.with(new, ttl)
 		}
 		return e, found
 	})
-	return done, err
+	return done && err == nil, err
 }
 
-func (p *process) CompareAndDelete(_ context.Context, key string, old []byte) (done bool, err error) {
-	err = p.step("CompareAndDelete", key, func(e shelved, found bool) (shelved, bool) {
+func (p *process) CompareAndDelete(ctx context.Context, key string, old []byte) (done bool, err error) {
+	err = p.step(ctx, "CompareAndDelete", key, func(e shelved, found bool) (shelved, bool) {
 		done = found && e.text == string(old)
 		return e, found && !done
 	})
-	return done, err
+	return done && err == nil, err
 }
 
 func (p *process) TTL(context.Context, string) (time.Duration, bool, error) { panic("not used") }
