@@ -1,0 +1,371 @@
+package adaptor_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/zelt-go/kv/adaptor"
+)
+
+// at is the state of a key: the stored text, and its time to live in minutes. 0 minutes: it never expires.
+type at struct {
+	text    string
+	minutes int
+}
+
+func (s *shelf) at(key string) at {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, found := s.entries[key]
+	switch {
+	case !found:
+		return at{}
+	case e.deadline.IsZero():
+		return at{e.text, 0}
+	}
+	return at{e.text, int(time.Until(e.deadline).Round(time.Minute) / time.Minute)}
+}
+
+func (a at) shelved() shelved {
+	if a.minutes == 0 {
+		return shelved{text: a.text}
+	}
+	return shelved{a.text, time.Now().Add(time.Duration(a.minutes) * time.Minute)}
+}
+
+// swept is one operation on the key "k" of a handle with a default time to live of 120 minutes.
+type swept struct {
+	name string
+	do   func(ctx context.Context, h adaptor.Typed[string], value string) (result any, err error)
+	// want returns the result, and the state after the operation.
+	want func(before at, isValue bool, value string) (any, at)
+}
+
+// found is the result of an operation that returns a value.
+func found(before at, isValue bool) any {
+	if isValue {
+		return before.text
+	}
+	return nil
+}
+
+func text(value string) string {
+	text, _ := json.Marshal(value)
+	return string(text)
+}
+
+// taken is the result of an operation that returns a text.
+func taken(text []byte, found bool, err error) (any, error) {
+	if err != nil || !found {
+		return nil, err
+	}
+	return string(text), nil
+}
+
+const oldText = `"old"`
+
+var sweptOperations = []swept{
+	{"Get", func(ctx context.Context, h adaptor.Typed[string], _ string) (any, error) {
+		return taken(h.Store().GetRaw(ctx, "k"))
+	}, func(before at, isValue bool, _ string) (any, at) { return found(before, isValue), before }},
+	{"Has", func(ctx context.Context, h adaptor.Typed[string], _ string) (any, error) { return h.Has(ctx, "k") },
+		func(before at, isValue bool, _ string) (any, at) { return isValue, before }},
+	{"Set", func(ctx context.Context, h adaptor.Typed[string], value string) (any, error) {
+		return nil, h.Set(ctx, "k", value)
+	}, func(_ at, _ bool, value string) (any, at) { return nil, at{text(value), 120} }},
+	{"Set, WithTTL", func(ctx context.Context, h adaptor.Typed[string], value string) (any, error) {
+		return nil, h.Set(ctx, "k", value, adaptor.WithTTL(time.Hour/2))
+	}, func(_ at, _ bool, value string) (any, at) { return nil, at{text(value), 30} }},
+	{"Set, WithKeepTTL", func(ctx context.Context, h adaptor.Typed[string], value string) (any, error) {
+		return nil, h.Set(ctx, "k", value, adaptor.WithKeepTTL())
+	}, func(before at, isValue bool, value string) (any, at) { return nil, kept(before, isValue, value) }},
+	{"SetMany, WithKeepTTL", func(ctx context.Context, h adaptor.Typed[string], value string) (any, error) {
+		return nil, h.SetMany(ctx, map[string]string{"k": value}, adaptor.WithKeepTTL())
+	}, func(before at, isValue bool, value string) (any, at) { return nil, kept(before, isValue, value) }},
+	{"SetMany", func(ctx context.Context, h adaptor.Typed[string], value string) (any, error) {
+		return nil, h.SetMany(ctx, map[string]string{"k": value})
+	}, func(_ at, _ bool, value string) (any, at) { return nil, at{text(value), 120} }},
+	{"SetNX", func(ctx context.Context, h adaptor.Typed[string], value string) (any, error) {
+		return h.SetNX(ctx, "k", value)
+	}, func(before at, isValue bool, value string) (any, at) {
+		return stored(before, isValue, at{text(value), 120})
+	}},
+	{"SetNX, WithTTL", func(ctx context.Context, h adaptor.Typed[string], value string) (any, error) {
+		return h.SetNX(ctx, "k", value, adaptor.WithTTL(time.Hour/2))
+	}, func(before at, isValue bool, value string) (any, at) {
+		return stored(before, isValue, at{text(value), 30})
+	}},
+	{"CompareAndSwap", func(ctx context.Context, h adaptor.Typed[string], value string) (any, error) {
+		return h.CompareAndSwap(ctx, "k", "old", value)
+	}, func(before at, isValue bool, value string) (any, at) {
+		_, after := stored(before, !isValue, at{text(value), 120})
+		return isValue, after
+	}},
+	{"CompareAndDelete", func(ctx context.Context, h adaptor.Typed[string], _ string) (any, error) {
+		return h.Store().CompareAndDelete(ctx, "k", "old")
+	}, func(before at, isValue bool, _ string) (any, at) {
+		_, after := stored(before, !isValue, at{})
+		return isValue, after
+	}},
+	{"Del", func(ctx context.Context, h adaptor.Typed[string], _ string) (any, error) { return nil, h.Del(ctx, "k") },
+		func(at, bool, string) (any, at) { return nil, at{} }},
+	{"DelMany", func(ctx context.Context, h adaptor.Typed[string], _ string) (any, error) {
+		return nil, h.DelMany(ctx, []string{"k"})
+	}, func(at, bool, string) (any, at) { return nil, at{} }},
+	{"GetDel", func(ctx context.Context, h adaptor.Typed[string], _ string) (any, error) {
+		return taken(h.Store().GetDel(ctx, "k"))
+	}, func(before at, isValue bool, _ string) (any, at) { return found(before, isValue), at{} }},
+	{"Swap", func(ctx context.Context, h adaptor.Typed[string], value string) (any, error) {
+		return taken(h.Store().Swap(ctx, "k", value))
+	}, func(before at, isValue bool, value string) (any, at) {
+		return found(before, isValue), at{text(value), 0}
+	}},
+	{"Swap, WithKeepTTL", func(ctx context.Context, h adaptor.Typed[string], value string) (any, error) {
+		return taken(h.Store().Swap(ctx, "k", value, adaptor.WithKeepTTL()))
+	}, func(before at, isValue bool, value string) (any, at) {
+		return found(before, isValue), kept(before, isValue, value)
+	}},
+	{"GetExpire", func(ctx context.Context, h adaptor.Typed[string], _ string) (any, error) {
+		return taken(h.Store().GetExpire(ctx, "k", time.Hour/2))
+	}, func(before at, isValue bool, _ string) (any, at) {
+		_, after := stored(before, !isValue, at{before.text, 30})
+		return found(before, isValue), after
+	}},
+	{"Expire", func(ctx context.Context, h adaptor.Typed[string], _ string) (any, error) {
+		return h.Expire(ctx, "k", time.Hour/2)
+	}, func(before at, isValue bool, _ string) (any, at) {
+		_, after := stored(before, !isValue, at{before.text, 30})
+		return isValue, after
+	}},
+}
+
+// kept is the state after a write that keeps the deadline of a value.
+func kept(before at, isValue bool, value string) at {
+	if isValue {
+		return at{text(value), before.minutes}
+	}
+	return at{text(value), 0}
+}
+
+// stored is the result and the state after a write of next, unless the write is hindered.
+func stored(before at, hindered bool, next at) (bool, at) {
+	if hindered {
+		return false, before
+	}
+	return true, next
+}
+
+// In each operation, each step of a backend fails in each way, or the caller leaves during it. An operation
+// without an error is applied as a whole. An error that is surely not applied has changed nothing. Values have
+// up to 64 KiB.
+func TestEachFaultAtEachStepOfAnOperation(t *testing.T) {
+	for _, op := range sweptOperations {
+		for name, before := range map[string]at{"nothing": {}, "value": {oldText, 60}, "none": {placeholderText, 60}} {
+			t.Run(op.name+" over "+name, func(t *testing.T) {
+				t.Parallel()
+				steps := sweepOperation(t, op, before, -1, 0)
+				require.Positive(t, steps)
+				for step := range steps {
+					for n := range len(faults) + 2 {
+						sweepOperation(t, op, before, n, step)
+					}
+				}
+			})
+		}
+	}
+}
+
+// sweepOperation runs op once. The fault n meets the given step; there is none if n is negative. It returns the
+// number of steps.
+func sweepOperation(t *testing.T, op swept, before at, n, step int) (steps int) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, leave := context.WithCancel(ctx)
+		defer leave()
+		all := append(leaving(leave), faults...)
+		p := newShelf().process()
+		if before.text != "" {
+			p.entries["k"] = before.shelved()
+		}
+		name := "no fault"
+		p.trouble = func(string) *fault {
+			steps++
+			if n >= 0 && steps == step+1 {
+				name = fmt.Sprint(all[n].name, ", step ", step)
+				return all[n]
+			}
+			return nil
+		}
+		value := strings.Repeat("x", sizes[(step+max(n, 0))%len(sizes)])
+		begin := time.Now()
+		result, err := op.do(ctx, adaptor.Of[string](p.store(t), adaptor.DefaultTTL(2*time.Hour)), value)
+		assert.LessOrEqual(t, time.Since(begin), clientTimeout, name)
+
+		wantResult, wantAfter := op.want(before, before.text == oldText, value)
+		after, unknown := p.at("k"), adaptor.OutcomeUnknown(err)
+		if err == nil {
+			assert.Equal(t, wantResult, result, name)
+			assert.Equal(t, wantAfter, after, name)
+			return
+		}
+		require.GreaterOrEqual(t, n, 0, "%v", err)
+		assert.ErrorIs(t, err, adaptor.ErrStoreOperationFailed, name)
+		assert.True(t, errors.Is(err, errRefused) || errors.Is(err, errLost) || errors.Is(err, context.Canceled), "%s: %v", name, err)
+		switch {
+		case !unknown:
+			assert.Equal(t, before, after, "%s: the error claims that nothing was applied", name)
+		case errors.Is(err, errRefused):
+			assert.NotEqual(t, before, after, "%s: the outcome is known", name)
+		default:
+			assert.Contains(t, []string{before.text, wantAfter.text}, after.text, name)
+			assert.Contains(t, []int{before.minutes, wantAfter.minutes}, after.minutes, name)
+		}
+	})
+	return steps
+}
+
+// In GetOrLoad, each step of a backend fails in each way, or the caller leaves during it. The other callers get
+// the value. A placeholder remains only if the step that removes it has failed, and the next call loads and
+// stores again.
+func TestEachFaultAtEachStepOfALoad(t *testing.T) {
+	for name, before := range map[string]at{
+		"nothing": {}, "value": {oldText, 60}, "none": {placeholderText, 60},
+		"load of a dead process": {` "kv:load DEAD"`, 1}, "shared load of dead processes": {` "kv:load DEAD shared"`, 1},
+	} {
+		for _, none := range []bool{false, true} {
+			for _, callers := range []int{1, 3} {
+				t.Run(fmt.Sprintf("%s, none %v, %d callers", name, none, callers), func(t *testing.T) {
+					t.Parallel()
+					l := sweptLoad{before, none, callers}
+					steps := l.run(t, -1, 0)
+					for step := range steps {
+						for n := range len(faults) + 2 {
+							l.run(t, n, step)
+						}
+					}
+				})
+			}
+		}
+	}
+}
+
+type sweptLoad struct {
+	before  at
+	none    bool // the result of the load
+	callers int
+}
+
+// run runs one load. The fault n meets the given step. It returns the number of steps.
+func (l sweptLoad) run(t *testing.T, n, step int) (steps int) {
+	synctest.Test(t, func(t *testing.T) {
+		first, leave := context.WithCancel(ctx)
+		defer leave()
+		all := append(leaving(leave), faults...)
+		p := newShelf().process()
+		if l.before.text != "" {
+			p.entries["k"] = l.before.shelved()
+		}
+		var name, met string // the fault, and the method of the step
+		p.trouble = func(op string) *fault {
+			steps++
+			if n >= 0 && steps == step+1 {
+				name, met = fmt.Sprint(all[n].name, ", step ", step, ", ", op), op
+				return all[n]
+			}
+			return nil
+		}
+		settled := l.before.text == oldText || l.before.text == placeholderText
+		value := strings.Repeat("x", sizes[(step+max(n, 0))%len(sizes)])
+		loads, unstored := 0, 0
+		h := adaptor.Of[string](p.store(t), adaptor.DefaultTTL(2*time.Hour), adaptor.NoneTTL(time.Hour/2),
+			adaptor.OnUnstored(func(_ context.Context, err error) { unstored++ }))
+		load := func(ctx context.Context) (adaptor.Loaded[string], error) {
+			loads++
+			loaded, err := slowly(time.Minute, value)(ctx)
+			loaded.None = l.none
+			return loaded, err
+		}
+		wantText := text(value)
+		switch {
+		case settled:
+			wantText = l.before.text
+		case l.none:
+			wantText = placeholderText
+		}
+		failed := make([]bool, l.callers)
+		together(l.callers, func(i int) {
+			ctx := ctx
+			if i == 0 {
+				ctx = first
+			}
+			time.Sleep(time.Duration(i) * time.Second)
+			begin := time.Now()
+			got, found, err := h.GetOrLoad(ctx, "k", load)
+			assert.Less(t, time.Since(begin), 2*time.Minute, name)
+			if failed[i] = err != nil; failed[i] {
+				assert.False(t, found, name)
+				assert.ErrorIs(t, err, adaptor.ErrStoreOperationFailed, name)
+				assert.False(t, adaptor.OutcomeUnknown(err), name)
+				return
+			}
+			assert.Equal(t, wantText != placeholderText, found, name)
+			if found {
+				assert.Equal(t, wantText, text(got), name)
+			}
+		})
+		time.Sleep(time.Minute) // for the end of a load that all callers have left
+
+		after := p.at("k")
+		switch {
+		case n < 0:
+			assert.NotContains(t, failed, true)
+			assert.Equal(t, wantText, after.text)
+			assert.Zero(t, unstored)
+		case settled:
+			assert.Equal(t, wantText, after.text, name)
+			assert.InDelta(t, 60, after.minutes, 2, name)
+			assert.Zero(t, loads, name)
+		case strings.HasPrefix(after.text, ` "kv:load`):
+			// A load leaves the placeholder that it shares with a dead process.
+			ownEnd := met == "CompareAndDelete" || met == "CompareAndSwap" && loads > 0
+			assert.True(t, l.before.text != "" || ownEnd, "%s: the placeholder of a load is left", name)
+		case after.text != "":
+			assert.Equal(t, wantText, after.text, name)
+		}
+		stayed := met != "Get" && n >= 0 && n < 2 && l.callers > 1
+		if stayed && !settled {
+			assert.Equal(t, wantText, after.text, "%s: the result is stored for the callers that stay", name)
+			assert.Equal(t, 1, loads, name)
+			assert.NotContains(t, failed[1:], true, name)
+		}
+		if loads > 0 && after.text != wantText && !failed[0] {
+			assert.Equal(t, 1, unstored, "%s: a load without a stored result is reported", name)
+		}
+
+		p.trouble = nil
+		got, found, err := h.GetOrLoad(ctx, "k", load)
+		require.NoError(t, err, name)
+		assert.Equal(t, wantText != placeholderText, found, name)
+		if found {
+			assert.Equal(t, wantText, text(got), name)
+		}
+		assert.Equal(t, wantText, p.at("k").text, "%s: the next call stores the result", name)
+		want := 120
+		switch {
+		case settled:
+			want = 60
+		case l.none:
+			want = 30
+		}
+		assert.InDelta(t, want, p.at("k").minutes, 3, name)
+	})
+	return steps
+}
