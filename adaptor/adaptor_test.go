@@ -8,8 +8,10 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -307,25 +309,78 @@ func TestInvalidOptions(t *testing.T) {
 	assert.EqualError(t, err, `kv: Set in namespace "ns": INVALID_TTL: the ttl must be positive, got -1s`)
 }
 
-// An operation checks its options, then the context, then the value.
+// Each operation checks its options, then the context, then its values. It does nothing if a check fails.
 func TestOrderOfChecks(t *testing.T) {
 	done, cancel := context.WithCancel(ctx)
 	cancel()
-	s := open(t, &backend{})
+	b := &backend{}
+	s := open(t, b)
+	type call = func(ctx context.Context, bad any, opts ...adaptor.Option) error
+	calls := map[string]call{
+		"Set": func(ctx context.Context, bad any, opts ...adaptor.Option) error { return s.Set(ctx, "k", bad, opts...) },
+		"SetNX": func(ctx context.Context, bad any, opts ...adaptor.Option) error {
+			return unfound(s.SetNX(ctx, "k", bad, opts...))
+		},
+		"CompareAndSwap, old": func(ctx context.Context, bad any, opts ...adaptor.Option) error {
+			return unfound(s.CompareAndSwap(ctx, "k", bad, 1, opts...))
+		},
+		"CompareAndSwap, new": func(ctx context.Context, bad any, opts ...adaptor.Option) error {
+			return unfound(s.CompareAndSwap(ctx, "k", 1, bad, opts...))
+		},
+		"CompareAndDelete": func(ctx context.Context, bad any, _ ...adaptor.Option) error {
+			return unfound(s.CompareAndDelete(ctx, "k", bad))
+		},
+		"Swap": func(ctx context.Context, bad any, opts ...adaptor.Option) error {
+			_, found, err := s.Swap(ctx, "k", bad, opts...)
+			return unfound(found, err)
+		},
+		"SetMany": func(ctx context.Context, bad any, opts ...adaptor.Option) error {
+			return s.SetMany(ctx, []adaptor.Entry{{Key: "good", Value: 1}, {Key: "k", Value: bad}}, opts...)
+		},
+	}
+	h := adaptor.Of[any](s)
+	for name, opt := range map[string]adaptor.Option{"": {}, ", WithTTL": adaptor.WithTTL(time.Hour), ", WithKeepTTL": adaptor.WithKeepTTL()} {
+		with := func(opts []adaptor.Option) []adaptor.Option { return append(opts, opt) }
+		calls["Typed.Set"+name] = func(ctx context.Context, bad any, opts ...adaptor.Option) error {
+			return h.Set(ctx, "k", bad, with(opts)...)
+		}
+		calls["Typed.CompareAndSwap"+name] = func(ctx context.Context, bad any, opts ...adaptor.Option) error {
+			return unfound(h.CompareAndSwap(ctx, "k", 1, bad, with(opts)...))
+		}
+		calls["Typed.SetMany"+name] = func(ctx context.Context, bad any, opts ...adaptor.Option) error {
+			return h.SetMany(ctx, map[string]any{"good": 1, "k": bad}, with(opts)...)
+		}
+		if name != ", WithKeepTTL" {
+			calls["Typed.SetNX"+name] = func(ctx context.Context, bad any, opts ...adaptor.Option) error {
+				return unfound(h.SetNX(ctx, "k", bad, with(opts)...))
+			}
+		}
+	}
 	bad := make(chan int)
-	assert.Equal(t, adaptor.CodeInvalidTTL, adaptor.CodeOf(s.Set(done, "k", bad, adaptor.WithTTL(0))))
-	assert.Equal(t, adaptor.CodeStoreOperationFailed, adaptor.CodeOf(s.Set(done, "k", bad)))
-	assert.Equal(t, adaptor.CodeInvalidValue, adaptor.CodeOf(s.Set(ctx, "k", bad)))
-	_, err := s.SetNX(ctx, "k", bad)
-	assert.Equal(t, adaptor.CodeInvalidValue, adaptor.CodeOf(err))
-	_, err = s.CompareAndSwap(ctx, "k", bad, 1)
-	assert.Equal(t, adaptor.CodeInvalidValue, adaptor.CodeOf(err))
-	_, err = s.CompareAndSwap(ctx, "k", 1, bad)
-	assert.Equal(t, adaptor.CodeInvalidValue, adaptor.CodeOf(err))
-	_, err = s.CompareAndDelete(ctx, "k", bad)
-	assert.Equal(t, adaptor.CodeInvalidValue, adaptor.CodeOf(err))
-	_, _, err = s.Swap(ctx, "k", bad)
-	assert.Equal(t, adaptor.CodeInvalidValue, adaptor.CodeOf(err))
+	for name, call := range calls {
+		if name != "CompareAndDelete" { // it has no options
+			for _, opts := range [][]adaptor.Option{{adaptor.WithTTL(0)}, {adaptor.WithTTL(1), adaptor.WithKeepTTL()}, {adaptor.WithTTL(1), adaptor.WithTTL(1)}} {
+				assert.ErrorIs(t, call(done, bad, opts...), adaptor.ErrInvalidTTL, name)
+			}
+		}
+		err := call(done, bad)
+		assert.ErrorIs(t, err, context.Canceled, name)
+		assert.Equal(t, adaptor.CodeStoreOperationFailed, adaptor.CodeOf(err), name)
+		assert.False(t, adaptor.OutcomeUnknown(err), name)
+		err = call(ctx, bad)
+		assert.Equal(t, adaptor.CodeInvalidValue, adaptor.CodeOf(err), name)
+		var e *adaptor.Error
+		require.ErrorAs(t, err, &e, name)
+		assert.Equal(t, "k", e.Key, name)
+		assert.Equal(t, "nothing", b.last(), name)
+	}
+	_, err := s.Expire(done, "k", 0)
+	assert.ErrorIs(t, err, adaptor.ErrInvalidTTL)
+	_, _, err = s.GetExpire(done, "k", 0)
+	assert.ErrorIs(t, err, adaptor.ErrInvalidTTL)
+	_, err = s.Incr(done, "k", 1, adaptor.WithTTL(0))
+	assert.ErrorIs(t, err, adaptor.ErrInvalidTTL)
+	assert.Equal(t, "nothing", b.last())
 }
 
 func TestDoneContext(t *testing.T) {
@@ -447,6 +502,62 @@ func TestSiblingsDoNotShareAPath(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, one.Del(ctx, "k"))
 	assert.Equal(t, `Del ["ns" "x" "y" "one"] "k"`, b.last())
+}
+
+// Names of namespaces and keys may share memory with a buffer that the caller uses again. A store keeps its
+// namespace, and an error keeps its namespace and its key.
+func TestNamesAndKeysAreCopied(t *testing.T) {
+	buffer := []byte("name")
+	name := unsafe.String(&buffer[0], len(buffer))
+	b := &backend{}
+	below := func(a adaptor.AtomicKVAdaptor, err error) adaptor.AtomicKVAdaptor {
+		require.NoError(t, err)
+		return a
+	}
+	root := adaptor.NewAtomic(b)
+	for where, a := range map[string]adaptor.AtomicKVAdaptor{
+		"NewAtomic": root, "a store": below(root.Namespace("name")),
+		"Intercept": adaptor.Intercept(root, func(ctx context.Context, c *driver.Call) error { return c.Next(ctx) }),
+	} {
+		for kind, a := range map[string]adaptor.KVAdaptor{"atomic": adaptor.WithoutAtomic(a), "plain": adaptor.New(b)} {
+			where := where + ", " + kind
+			copy(buffer, "name")
+			b.err = nil
+			s, err := a.Namespace(name)
+			require.NoError(t, err, where)
+			child, err := s.Namespace(name)
+			require.NoError(t, err, where)
+			want := strings.Repeat(`"name" `, strings.Count(operationPath(t, b, s), `"name"`)+1)
+			copy(buffer, "xxxx")
+			assert.Equal(t, "["+strings.TrimSpace(want)+"]", operationPath(t, b, child), where)
+
+			copy(buffer, "name")
+			b.err = io.EOF
+			var errs []error
+			errs = append(errs, child.Del(ctx, name), child.SetMany(ctx, []adaptor.Entry{{Key: name}}), child.Set(ctx, name, 1, adaptor.WithTTL(0)),
+				child.Set(ctx, name, make(chan int)))
+			results, _ := child.GetMany(ctx, []string{name})
+			errs = append(errs, results[0].Err)
+			copy(buffer, "xxxx")
+			for i, err := range errs {
+				var keys adaptor.KeyErrors
+				if errors.As(err, &keys) {
+					err = keys[0]
+				}
+				var e *adaptor.Error
+				require.ErrorAs(t, err, &e, where)
+				assert.Equal(t, "name", e.Key, "%s, error %d", where, i)
+				assert.NotContains(t, e.Namespace, "x", "%s, error %d", where, i)
+			}
+		}
+	}
+}
+
+// operationPath returns the path with which an operation of s reaches the backend.
+func operationPath(t *testing.T, b *backend, s *adaptor.KVStore) string {
+	require.NoError(t, s.Del(ctx, "k"))
+	path, _, _ := strings.Cut(strings.TrimPrefix(b.last(), "Del "), "]")
+	return path + "]"
 }
 
 func TestAStoreIsAnAdaptor(t *testing.T) {

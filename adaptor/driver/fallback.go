@@ -255,8 +255,10 @@ func Clear(ctx context.Context, opener Opener, path []string, store Store, below
 				return
 			}
 		}
-		began = true
-		for _, failed := range DelMany(ctx, target, keys) {
+		errs := DelMany(ctx, target, keys)
+		removed := func(err error) bool { return err == nil || IsUnknown(err) }
+		began = began || errs == nil || slices.ContainsFunc(errs, removed)
+		for _, failed := range errs {
 			if err == nil {
 				err = failed
 			}
