@@ -196,7 +196,7 @@ func sweepOperation(t *testing.T, op swept, before at, n, step int) (steps int) 
 			p.entries["k"] = before.shelved()
 		}
 		name := "no fault"
-		p.trouble = func(string) *fault {
+		p.trouble = func(context.Context, string) *fault {
 			steps++
 			if n >= 0 && steps == step+1 {
 				name = fmt.Sprint(all[n].name, ", step ", step)
@@ -274,7 +274,7 @@ func (l sweptLoad) run(t *testing.T, n, step int) (steps int) {
 			p.entries["k"] = l.before.shelved()
 		}
 		var name, met string // the fault, and the method of the step
-		p.trouble = func(op string) *fault {
+		p.trouble = func(_ context.Context, op string) *fault {
 			steps++
 			if n >= 0 && steps == step+1 {
 				name, met = fmt.Sprint(all[n].name, ", step ", step, ", ", op), op

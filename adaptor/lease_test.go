@@ -103,7 +103,7 @@ func TestFailedRenewalIsTriedAgain(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
 						p := newShelf().process()
 						renewals := 0
-						p.trouble = func(op string) *fault {
+						p.trouble = func(_ context.Context, op string) *fault {
 							if op != "CompareAndSwap" {
 								return nil
 							}

@@ -37,7 +37,7 @@ type process struct {
 	pause func(op string)       // called before and after each step
 	// trouble, if it is set, returns the fault of each step, or nil for none. The process then honours the
 	// context of each step.
-	trouble func(op string) *fault
+	trouble func(ctx context.Context, op string) *fault
 }
 
 func (p *process) OpenAtomic(path []string) (driver.AtomicStore, error) { return p, nil }
@@ -63,7 +63,7 @@ func (p *process) step(ctx context.Context, op, key string, f func(e shelved, fo
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if trouble := p.trouble(op); trouble != nil {
+	if trouble := p.trouble(ctx, op); trouble != nil {
 		return trouble.meet(ctx, apply)
 	}
 	apply()
