@@ -108,9 +108,11 @@ func (p *LoadPanic) Unwrap() error {
 //   - SetNX and Incr
 //   - Set and SetMany with WithKeepTTL
 //
-// A placeholder stays for up to five minutes if its process dies, or if the loads of several
-// processes share it and all fail. The next load takes it over. Another program sees text
-// that begins with a space, a quote and "kv:", and should treat it as a missing key.
+// A placeholder stays for up to five minutes if its process dies, if the store fails when the load
+// removes it, or if several loads share it and all fail. Loads of several processes share it, and so
+// do a load that all callers have left and the next one. The next load takes a placeholder over.
+// Another program sees text that begins with a space, a quote and "kv:", and should treat it as a
+// missing key.
 func (t Typed[T]) GetOrLoad(ctx context.Context, key string, load func(ctx context.Context) (Loaded[T], error)) (value T, found bool, err error) {
 	if load == nil {
 		return value, false, t.store.plain().fail(opGetOrLoad, key, errNoLoader)

@@ -84,6 +84,47 @@ func TestHandlesAreApart(t *testing.T) {
 	}
 }
 
+// All pairs of handles are compared, wherever the other handles are: the two handles that overlap need not be
+// neighbours in any order.
+func TestEachPairOfHandlesIsCompared(t *testing.T) {
+	for name, tt := range map[string]struct {
+		overlap fx.Option
+		want    string
+	}{
+		"the same":    {kvmodule.Provide[token]("sessions"), "have the same namespace"},
+		"inside":      {within("sessions", kvmodule.Provide[token]("tokens")), "is inside the namespace of"},
+		"deep inside": {within("sessions", within("x", within("y", kvmodule.Provide[token]("tokens")))), "is inside the namespace of"},
+	} {
+		for _, first := range []bool{true, false} {
+			opts := []fx.Option{
+				kvmodule.Module,
+				kvmodule.Provide[third]("a"), kvmodule.Provide[fourth]("b"), kvmodule.Provide[fifth]("c"),
+				within("sessionr", kvmodule.Provide[sixth]("tokens")), within("sessiont", within("x", kvmodule.Provide[seventh]("tokens"))),
+				kvmodule.Provide[eighth]("sessions "), kvmodule.Provide[ninth]("sessionsAbc"), kvmodule.Provide[tenth]("x"),
+			}
+			require.NoError(t, quiet(append(opts, kvmodule.Provide[session]("sessions"))...).Err(), name)
+			two := []fx.Option{kvmodule.Provide[session]("sessions"), tt.overlap}
+			if !first {
+				two[0], two[1] = two[1], two[0]
+			}
+			err := quiet(append(append(opts, two[0]), two[1])...).Err()
+			require.ErrorContains(t, err, tt.want, name)
+			assert.ErrorContains(t, err, `Provide[kvmodule_test.session] ("sessions")`, name)
+			assert.ErrorContains(t, err, "Provide[kvmodule_test.token]", name)
+		}
+	}
+}
+
+type (
+	fourth  struct{}
+	fifth   struct{}
+	sixth   struct{}
+	seventh struct{}
+	eighth  struct{}
+	ninth   struct{}
+	tenth   struct{}
+)
+
 // What one app has claimed is free in another, at the same time as well.
 func TestAppsDoNotDisturbEachOther(t *testing.T) {
 	for range 3 {
