@@ -285,7 +285,7 @@ func TestInvalidOptions(t *testing.T) {
 		}
 		good := [][]adaptor.Option{{}, {{}}, {{}, ttl, {}}}
 		if keeps[o.op] {
-			good = append(good, []adaptor.Option{keep})
+			good = append(good, []adaptor.Option{keep}, []adaptor.Option{keep, {}, keep})
 		} else {
 			bad = append(bad, []adaptor.Option{keep})
 		}
@@ -487,21 +487,42 @@ func TestEmptyNamespace(t *testing.T) {
 	assert.EqualError(t, err, `kv: Namespace: EMPTY_NAMESPACE: a namespace needs a name that is not empty`)
 }
 
-// Opening a namespace never changes the path of a sibling.
+// Opening a namespace never changes the path of a sibling, at any depth, directly or through a wrapper.
 func TestSiblingsDoNotShareAPath(t *testing.T) {
+	pass := func(ctx context.Context, c *driver.Call) error { return c.Next(ctx) }
 	b := &backend{}
 	s := open(t, b)
-	for _, name := range []string{"x", "y"} { // so that the slice of the path has spare capacity
+	want := `"ns"`
+	for depth := range 9 { // the slices of some paths have spare capacity
+		for kind, a := range map[string]adaptor.AtomicKVAdaptor{
+			"directly": s, "Intercept": adaptor.Intercept(s, pass), "twice": adaptor.Intercept(adaptor.Intercept(s, pass), pass),
+			"another type": adaptor.Intercept(opaque{s}, pass),
+		} {
+			one, err := a.Namespace("one")
+			require.NoError(t, err)
+			below, err := one.Namespace("below")
+			require.NoError(t, err)
+			two, err := a.Namespace("two")
+			require.NoError(t, err)
+			_, err = one.Namespace("beside")
+			require.NoError(t, err)
+			for store, path := range map[*adaptor.AtomicKVStore]string{one: `"one"`, two: `"two"`, below: `"one" "below"`} {
+				require.NoError(t, store.Del(ctx, "k"))
+				assert.Equal(t, `Del [`+want+` `+path+`] "k"`, b.last(), "%s, depth %d", kind, depth)
+				b.err = io.EOF
+				err := store.Del(ctx, "k")
+				b.err = nil
+				var e *adaptor.Error
+				require.ErrorAs(t, err, &e)
+				assert.Equal(t, strings.NewReplacer(`"`, "", " ", "/").Replace(want+" "+path), e.Namespace, "%s, depth %d", kind, depth)
+			}
+		}
+		name := fmt.Sprint(depth)
 		var err error
 		s, err = s.Namespace(name)
 		require.NoError(t, err)
+		want += ` "` + name + `"`
 	}
-	one, err := s.Namespace("one")
-	require.NoError(t, err)
-	_, err = s.Namespace("two")
-	require.NoError(t, err)
-	require.NoError(t, one.Del(ctx, "k"))
-	assert.Equal(t, `Del ["ns" "x" "y" "one"] "k"`, b.last())
 }
 
 // Names of namespaces and keys may share memory with a buffer that the caller uses again. A store keeps its

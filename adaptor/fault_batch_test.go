@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -214,3 +215,43 @@ func TestEachFaultAtEachStepOfAClear(t *testing.T) {
 		})
 	}
 }
+
+// ClearTree removes the keys of all namespaces below and no other key, through every kind of wrapper.
+func TestClearTreeThroughWrappers(t *testing.T) {
+	pass := func(ctx context.Context, c *driver.Call) error { return c.Next(ctx) }
+	for name, wrap := range map[string]func(a, tenant adaptor.AtomicKVAdaptor) adaptor.KVAdaptor{
+		"a store": func(_, tenant adaptor.AtomicKVAdaptor) adaptor.KVAdaptor { return adaptor.WithoutAtomic(tenant) },
+		"Intercept": func(_, tenant adaptor.AtomicKVAdaptor) adaptor.KVAdaptor {
+			return adaptor.WithoutAtomic(adaptor.Intercept(tenant, pass))
+		},
+		"Intercept twice": func(_, tenant adaptor.AtomicKVAdaptor) adaptor.KVAdaptor {
+			return adaptor.WithoutAtomic(adaptor.Intercept(adaptor.Intercept(tenant, pass), pass))
+		},
+		"a store of Intercept": func(a, _ adaptor.AtomicKVAdaptor) adaptor.KVAdaptor {
+			s, err := adaptor.Intercept(a, pass).Namespace("tenant")
+			require.NoError(t, err)
+			return adaptor.WithoutAtomic(s)
+		},
+		"a custom adaptor": func(_, tenant adaptor.AtomicKVAdaptor) adaptor.KVAdaptor {
+			return adaptor.WithoutAtomic(adaptor.Intercept(opaque{tenant}, pass))
+		},
+	} {
+		p := newShelf().process()
+		stay := []string{"other:1", "tenant:1", "tenant/nsAbc:1", "tenant/tenant/ns/a:1", "ns/a:1", "ns:1", "a:1", "b:1", "tenant/a:1"}
+		for _, physical := range append(stay, "tenant/ns:1", "tenant/ns/a:1", "tenant/ns/a:2", "tenant/ns/b:1", "tenant/ns/b/c:1") {
+			p.entries[physical] = shelved{text: "1"}
+		}
+		a := adaptor.NewAtomic(tree{p})
+		tenant, err := a.Namespace("tenant")
+		require.NoError(t, err)
+		s, err := wrap(a, tenant).Namespace("ns")
+		require.NoError(t, err)
+		require.NoError(t, s.ClearTree(ctx), name)
+		assert.ElementsMatch(t, stay, slices.Collect(maps.Keys(p.entries)), name)
+	}
+}
+
+// opaque is an adaptor of another package. It has no method Driver.
+type opaque struct{ kv adaptor.AtomicKVAdaptor }
+
+func (o opaque) Namespace(name string) (*adaptor.AtomicKVStore, error) { return o.kv.Namespace(name) }

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/zelt-go/kv/adaptor"
+	"github.com/zelt-go/kv/adaptor/driver"
 )
 
 // at is the state of a key: the stored text, and its time to live in minutes. 0 minutes: it never expires.
@@ -170,23 +171,31 @@ func stored(before at, hindered bool, next at) (bool, at) {
 func TestEachFaultAtEachStepOfAnOperation(t *testing.T) {
 	for _, op := range sweptOperations {
 		for name, before := range map[string]at{"nothing": {}, "value": {oldText, 60}, "none": {placeholderText, 60}} {
-			t.Run(op.name+" over "+name, func(t *testing.T) {
-				t.Parallel()
-				steps := sweepOperation(t, op, before, -1, 0)
-				require.Positive(t, steps)
-				for step := range steps {
-					for n := range len(faults) + 2 {
-						sweepOperation(t, op, before, n, step)
+			for kind, open := range map[string]func(p *process) driver.AtomicOpener{
+				"without optional interfaces": func(p *process) driver.AtomicOpener { return p },
+				"with optional interfaces":    func(p *process) driver.AtomicOpener { return rich{p} },
+				"intercepted": func(p *process) driver.AtomicOpener {
+					return driver.Intercept(rich{p}, func(ctx context.Context, c *driver.Call) error { return c.Next(ctx) })
+				},
+			} {
+				t.Run(op.name+" over "+name+", "+kind, func(t *testing.T) {
+					t.Parallel()
+					steps := sweepOperation(t, op, open, before, -1, 0)
+					require.Positive(t, steps)
+					for step := range steps {
+						for n := range len(faults) + 2 {
+							sweepOperation(t, op, open, before, n, step)
+						}
 					}
-				}
-			})
+				})
+			}
 		}
 	}
 }
 
 // sweepOperation runs op once. The fault n meets the given step; there is none if n is negative. It returns the
 // number of steps.
-func sweepOperation(t *testing.T, op swept, before at, n, step int) (steps int) {
+func sweepOperation(t *testing.T, op swept, open func(*process) driver.AtomicOpener, before at, n, step int) (steps int) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, leave := context.WithCancel(ctx)
 		defer leave()
@@ -205,8 +214,10 @@ func sweepOperation(t *testing.T, op swept, before at, n, step int) (steps int) 
 			return nil
 		}
 		value := strings.Repeat("x", sizes[(step+max(n, 0))%len(sizes)])
+		s, err := adaptor.NewAtomic(open(p)).Namespace("ns")
+		require.NoError(t, err)
 		begin := time.Now()
-		result, err := op.do(ctx, adaptor.Of[string](p.store(t), adaptor.DefaultTTL(2*time.Hour)), value)
+		result, err := op.do(ctx, adaptor.Of[string](s, adaptor.DefaultTTL(2*time.Hour)), value)
 		assert.LessOrEqual(t, time.Since(begin), clientTimeout, name)
 
 		wantResult, wantAfter := op.want(before, before.text == oldText, value)

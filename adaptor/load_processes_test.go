@@ -54,6 +54,42 @@ func TestEitherOfTwoProcessesStores(t *testing.T) {
 	}
 }
 
+// Three processes share a placeholder. The load that ends first stores its result, in each process. If two of the
+// loads fail, the third one stores its result.
+func TestEachOfThreeProcessesStores(t *testing.T) {
+	for first := range 3 {
+		for _, fails := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				shared := newShelf()
+				together(3, func(i int) {
+					time.Sleep(time.Duration(i) * time.Second)
+					takes := 10 * time.Second
+					switch {
+					case i == first && !fails:
+						takes = 5 * time.Second
+					case i == first:
+						takes = 20 * time.Minute
+					}
+					_, _, err := adaptor.Of[int](shared.process().store(t)).GetOrLoad(ctx, "k", func(context.Context) (adaptor.Loaded[int], error) {
+						time.Sleep(takes)
+						if fails && i != first {
+							return adaptor.Loaded[int]{}, io.EOF
+						}
+						return adaptor.Loaded[int]{Value: i}, nil
+					})
+					if !fails || i == first {
+						assert.NoError(t, err)
+					}
+				})
+				value, found, err := adaptor.Of[int](shared.process().store(t)).Get(ctx, "k")
+				require.NoError(t, err)
+				assert.True(t, found, "the result of process %d is stored, fails %v", first, fails)
+				assert.Equal(t, first, value)
+			})
+		}
+	}
+}
+
 // Two processes share a placeholder. However the load of the first process ends, the other process runs
 // one load and stores its result.
 func TestLoadSurvivesTheEndOfALoadElsewhere(t *testing.T) {

@@ -30,7 +30,7 @@ func (s *shelf) process() *process {
 }
 
 // process is the backend of one process on a shelf. It can be slow and can fail. Two processes share no
-// load.
+// load. It overwrites each slice that it owns, as a backend may.
 type process struct {
 	*shelf
 	fail  func(op string) error // called before each step; an error replaces the step
@@ -100,13 +100,11 @@ func (p *process) Get(ctx context.Context, key string) (text []byte, had bool, e
 		text, had = []byte(e.text), found
 		return e, found
 	})
-	if err != nil {
-		return nil, false, err
-	}
-	return text, had, nil
+	return result(text, had, err)
 }
 
 func (p *process) Set(ctx context.Context, key string, text []byte, ttl time.Duration) error {
+	defer overwrite(text)
 	return p.step(ctx, "Set", key, func(e shelved, _ bool) (shelved, bool) { return e.with(text, ttl), true })
 }
 
@@ -128,6 +126,7 @@ func (p *process) Expire(ctx context.Context, key string, ttl time.Duration) (ha
 }
 
 func (p *process) SetNX(ctx context.Context, key string, text []byte, ttl time.Duration) (done bool, err error) {
+	defer overwrite(text)
 	err = p.step(ctx, "SetNX", key, func(e shelved, found bool) (shelved, bool) {
 		if done = !found; done {
 			e = e.with(text, ttl)
@@ -138,6 +137,7 @@ func (p *process) SetNX(ctx context.Context, key string, text []byte, ttl time.D
 }
 
 func (p *process) CompareAndSwap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (done bool, err error) {
+	defer overwrite(old, new)
 	err = p.step(ctx, "CompareAndSwap", key, func(e shelved, found bool) (shelved, bool) {
 		if done = found && e.text == string(old); done {
 			e = e.with(new, ttl)
@@ -148,11 +148,60 @@ func (p *process) CompareAndSwap(ctx context.Context, key string, old, new []byt
 }
 
 func (p *process) CompareAndDelete(ctx context.Context, key string, old []byte) (done bool, err error) {
+	defer overwrite(old)
 	err = p.step(ctx, "CompareAndDelete", key, func(e shelved, found bool) (shelved, bool) {
 		done = found && e.text == string(old)
 		return e, found && !done
 	})
 	return done && err == nil, err
+}
+
+// overwrite changes all bytes of slices that the backend owns.
+func overwrite(owned ...[]byte) {
+	for _, bytes := range owned {
+		for i := range bytes {
+			bytes[i] = '#'
+		}
+	}
+}
+
+// rich is a process with driver.Taker and driver.GetExpirer.
+type rich struct{ *process }
+
+func (r rich) OpenAtomic([]string) (driver.AtomicStore, error) { return r, nil }
+
+func (r rich) GetDel(ctx context.Context, key string) (text []byte, had bool, err error) {
+	err = r.step(ctx, "GetDel", key, func(e shelved, found bool) (shelved, bool) {
+		text, had = []byte(e.text), found
+		return shelved{}, false
+	})
+	return result(text, had, err)
+}
+
+func (r rich) Swap(ctx context.Context, key string, new []byte, ttl time.Duration) (text []byte, had bool, err error) {
+	defer overwrite(new)
+	err = r.step(ctx, "Swap", key, func(e shelved, found bool) (shelved, bool) {
+		text, had = []byte(e.text), found
+		return e.with(new, ttl), true
+	})
+	return result(text, had, err)
+}
+
+func (r rich) GetExpire(ctx context.Context, key string, ttl time.Duration) (text []byte, had bool, err error) {
+	err = r.step(ctx, "GetExpire", key, func(e shelved, found bool) (shelved, bool) {
+		if text, had = []byte(e.text), found; found && !driver.IsPlaceholder(text) {
+			e = e.with(text, ttl)
+		}
+		return e, found
+	})
+	return result(text, had, err)
+}
+
+func result(text []byte, had bool, err error) ([]byte, bool, error) {
+	if err != nil {
+		return nil, false, err
+	}
+	return text, had, nil
 }
 
 func (p *process) TTL(context.Context, string) (time.Duration, bool, error) { panic("not used") }

@@ -125,6 +125,27 @@ func TestConfigAndLogger(t *testing.T) {
 	})
 }
 
+// The logger of the configuration takes precedence over the logger of the app.
+func TestLoggerOfTheConfigIsUsed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var own, ofApp bytes.Buffer
+		logger := func(to *bytes.Buffer) *slog.Logger {
+			return slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		}
+		var s services
+		app := fxtest.New(t, kvmodule.Module, kvmodule.WithConfig(memory.Config{Logger: logger(&own)}), fx.Supply(logger(&ofApp)),
+			fx.Invoke(func(got services) { s = got }))
+		app.RequireStart()
+		store, err := s.Atomic.Namespace("ns")
+		require.NoError(t, err)
+		require.NoError(t, store.Set(ctx, "k", 1, adaptor.WithTTL(time.Second)))
+		time.Sleep(2 * time.Minute)
+		app.RequireStop()
+		assert.Contains(t, own.String(), "removed=1")
+		assert.Empty(t, ofApp.String())
+	})
+}
+
 func TestBadConfigFailsTheApp(t *testing.T) {
 	app := quiet(kvmodule.Module, kvmodule.WithConfig(memory.Config{GCInterval: -1}), fx.Invoke(func(adaptor.KVAdaptor) {}))
 	assert.ErrorContains(t, app.Err(), "kvmodule: memory: Config.GCInterval must not be negative, got -1ns")

@@ -113,6 +113,52 @@ func TestFallbacks(t *testing.T) {
 	}
 }
 
+// A batch in which only some keys have the error ErrUnsupported is available: each key keeps its own result, and
+// no key is tried twice.
+func TestBatchWithAnUnsupportedKeyHasNoFallback(t *testing.T) {
+	o := backends["bare"](t)
+	for _, unsupported := range []int{0, 1, 2} {
+		s := partly{open(t, o, "ns"), unsupported}
+		keys := []string{"a", "b", "c"}
+		got := driver.GetMany(ctx, s, keys)
+		sets := driver.SetMany(ctx, s, keys, make([][]byte, 3), 0)
+		dels := driver.DelMany(ctx, s, keys)
+		for i := range keys {
+			if i == unsupported {
+				assert.ErrorIs(t, got[i].Err, errors.ErrUnsupported)
+				assert.ErrorIs(t, sets[i], errors.ErrUnsupported)
+				assert.ErrorIs(t, dels[i], errors.ErrUnsupported)
+				continue
+			}
+			assert.Equal(t, driver.Got{Value: []byte("batch"), Found: true}, got[i])
+			assert.NoError(t, sets[i])
+			assert.NoError(t, dels[i])
+		}
+	}
+}
+
+// partly is a Batch that does not support one key of each batch. It does nothing.
+type partly struct {
+	driver.AtomicStore
+	unsupported int
+}
+
+func (p partly) GetMany(_ context.Context, keys []string) []driver.Got {
+	got := slices.Repeat([]driver.Got{{Value: []byte("batch"), Found: true}}, len(keys))
+	got[p.unsupported] = driver.Got{Err: errors.ErrUnsupported}
+	return got
+}
+
+func (p partly) SetMany(_ context.Context, keys []string, _ [][]byte, _ time.Duration) []error {
+	return p.DelMany(ctx, keys)
+}
+
+func (p partly) DelMany(_ context.Context, keys []string) []error {
+	errs := make([]error, len(keys))
+	errs[p.unsupported] = errors.ErrUnsupported
+	return errs
+}
+
 // A write that may have happened is not repeated, and every other error is returned.
 func TestOtherErrorsHaveNoFallback(t *testing.T) {
 	o := backends["bare"](t)
