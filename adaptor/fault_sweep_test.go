@@ -84,24 +84,32 @@ var sweptOperations = []swept{
 		return nil, h.Set(ctx, "k", value)
 	}, func(_ at, _ bool, value string) (any, at) { return nil, at{text(value), 120} }},
 	{"Set, WithTTL", func(ctx context.Context, h adaptor.Typed[string], value string) (any, error) {
-		return nil, h.Set(ctx, "k", value, adaptor.WithTTL(time.Hour/2))
+		return nil, h.Set(ctx, "k", value, adaptor.Option{}, adaptor.WithTTL(time.Hour/2))
 	}, func(_ at, _ bool, value string) (any, at) { return nil, at{text(value), 30} }},
 	{"Set, WithKeepTTL", func(ctx context.Context, h adaptor.Typed[string], value string) (any, error) {
-		return nil, h.Set(ctx, "k", value, adaptor.WithKeepTTL())
+		return nil, h.Set(ctx, "k", value, adaptor.Option{}, adaptor.WithKeepTTL())
 	}, func(before at, isValue bool, value string) (any, at) { return nil, kept(before, isValue, value) }},
 	{"SetMany, WithKeepTTL", func(ctx context.Context, h adaptor.Typed[string], value string) (any, error) {
-		return nil, h.SetMany(ctx, map[string]string{"k": value}, adaptor.WithKeepTTL())
+		return nil, h.SetMany(ctx, map[string]string{"k": value}, adaptor.Option{}, adaptor.WithKeepTTL())
 	}, func(before at, isValue bool, value string) (any, at) { return nil, kept(before, isValue, value) }},
 	{"SetMany", func(ctx context.Context, h adaptor.Typed[string], value string) (any, error) {
-		return nil, h.SetMany(ctx, map[string]string{"k": value})
+		return nil, h.SetMany(ctx, map[string]string{"k": value}, adaptor.Option{})
 	}, func(_ at, _ bool, value string) (any, at) { return nil, at{text(value), 120} }},
+	{"Set, with a zero option", func(ctx context.Context, h adaptor.Typed[string], value string) (any, error) {
+		return nil, h.Set(ctx, "k", value, adaptor.Option{})
+	}, func(_ at, _ bool, value string) (any, at) { return nil, at{text(value), 120} }},
+	{"SetNX, with a zero option", func(ctx context.Context, h adaptor.Typed[string], value string) (any, error) {
+		return h.SetNX(ctx, "k", value, adaptor.Option{})
+	}, func(before at, isValue bool, value string) (any, at) {
+		return stored(before, isValue, at{text(value), 120})
+	}},
 	{"SetNX", func(ctx context.Context, h adaptor.Typed[string], value string) (any, error) {
 		return h.SetNX(ctx, "k", value)
 	}, func(before at, isValue bool, value string) (any, at) {
 		return stored(before, isValue, at{text(value), 120})
 	}},
 	{"SetNX, WithTTL", func(ctx context.Context, h adaptor.Typed[string], value string) (any, error) {
-		return h.SetNX(ctx, "k", value, adaptor.WithTTL(time.Hour/2))
+		return h.SetNX(ctx, "k", value, adaptor.Option{}, adaptor.WithTTL(time.Hour/2))
 	}, func(before at, isValue bool, value string) (any, at) {
 		return stored(before, isValue, at{text(value), 30})
 	}},
@@ -109,6 +117,18 @@ var sweptOperations = []swept{
 		return h.CompareAndSwap(ctx, "k", "old", value)
 	}, func(before at, isValue bool, value string) (any, at) {
 		_, after := stored(before, !isValue, at{text(value), 120})
+		return isValue, after
+	}},
+	{"CompareAndSwap, with a zero option", func(ctx context.Context, h adaptor.Typed[string], value string) (any, error) {
+		return h.CompareAndSwap(ctx, "k", "old", value, adaptor.Option{})
+	}, func(before at, isValue bool, value string) (any, at) {
+		_, after := stored(before, !isValue, at{text(value), 120})
+		return isValue, after
+	}},
+	{"CompareAndSwap, WithKeepTTL", func(ctx context.Context, h adaptor.Typed[string], value string) (any, error) {
+		return h.CompareAndSwap(ctx, "k", "old", value, adaptor.Option{}, adaptor.WithKeepTTL())
+	}, func(before at, isValue bool, value string) (any, at) {
+		_, after := stored(before, !isValue, at{text(value), before.minutes})
 		return isValue, after
 	}},
 	{"CompareAndDelete", func(ctx context.Context, h adaptor.Typed[string], _ string) (any, error) {
@@ -131,7 +151,7 @@ var sweptOperations = []swept{
 		return found(before, isValue), at{text(value), 0}
 	}},
 	{"Swap, WithKeepTTL", func(ctx context.Context, h adaptor.Typed[string], value string) (any, error) {
-		return taken(h.Store().Swap(ctx, "k", value, adaptor.WithKeepTTL()))
+		return taken(h.Store().Swap(ctx, "k", value, adaptor.Option{}, adaptor.WithKeepTTL()))
 	}, func(before at, isValue bool, value string) (any, at) {
 		return found(before, isValue), kept(before, isValue, value)
 	}},
@@ -356,6 +376,9 @@ func (l sweptLoad) run(t *testing.T, n, step int) (steps int) {
 			assert.Equal(t, wantText, after.text, "%s: the result is stored for the callers that stay", name)
 			assert.Equal(t, 1, loads, name)
 			assert.NotContains(t, failed[1:], true, name)
+		}
+		if left := n >= 0 && n < 2 && l.callers == 1; left && (met == "Get" || met == "SetNX") {
+			assert.Zero(t, loads, "%s: no load begins after all callers have left", name)
 		}
 		if loads > 0 && after.text != wantText && !failed[0] {
 			assert.Equal(t, 1, unstored, "%s: a load without a stored result is reported", name)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -139,36 +138,95 @@ func TestOnUnstoredAfterALostAnswer(t *testing.T) {
 	})
 }
 
-// A backend that hangs after a load delays the callers for a limited time.
+// A backend that hangs after a load until the context of each step ends delays the callers for a limited time.
+// No step outlives the load by more than that.
 func TestHangingBackendDelaysCallersForALimitedTime(t *testing.T) {
+	for name, load := range map[string]func(s *adaptor.AtomicKVStore) (adaptor.Loaded[int], error){
+		"value": func(*adaptor.AtomicKVStore) (adaptor.Loaded[int], error) { return adaptor.Loaded[int]{Value: 7}, nil },
+		"value after a Del": func(s *adaptor.AtomicKVStore) (adaptor.Loaded[int], error) {
+			return adaptor.Loaded[int]{Value: 7}, s.Del(ctx, "k")
+		},
+		"error":                 func(*adaptor.AtomicKVStore) (adaptor.Loaded[int], error) { return adaptor.Loaded[int]{}, io.EOF },
+		"none, not to remember": func(*adaptor.AtomicKVStore) (adaptor.Loaded[int], error) { return adaptor.Loaded[int]{None: true}, nil },
+	} {
+		for _, hanging := range []string{"Get", "CompareAndSwap", "CompareAndDelete", "every step"} {
+			synctest.Test(t, func(t *testing.T) {
+				p := newShelf().process()
+				hangs, waiting := false, 0
+				p.trouble = func(_ context.Context, op string) *fault {
+					if !hangs || op != hanging && hanging != "every step" {
+						return nil
+					}
+					return &fault{"hangs", func(ctx context.Context, _ func()) error {
+						waiting++
+						defer func() { waiting-- }()
+						select {
+						case <-ctx.Done():
+							return driver.Unknown(ctx.Err())
+						case <-time.After(time.Hour): // no test hangs for ever
+							return driver.Unknown(io.EOF)
+						}
+					}}
+				}
+				s := p.store(t)
+				var begin time.Time
+				value, found, err := adaptor.Of[int](s).GetOrLoad(ctx, "k", func(ctx context.Context) (adaptor.Loaded[int], error) {
+					time.Sleep(99 * time.Second)
+					loaded, err := load(s)
+					hangs = true
+					time.Sleep(3 * time.Second) // a renewal begins
+					begin = time.Now()
+					return loaded, err
+				})
+				assert.LessOrEqual(t, time.Since(begin), 15*time.Second, "%s, %s", name, hanging)
+				switch name {
+				case "error":
+					assert.ErrorIs(t, err, io.EOF)
+				case "none, not to remember":
+					assert.NoError(t, err)
+					assert.False(t, found)
+				default:
+					assert.NoError(t, err)
+					assert.Equal(t, 7, value)
+				}
+				time.Sleep(5 * time.Second)
+				assert.Zero(t, waiting, "%s, %s: a step still waits", name, hanging)
+				time.Sleep(time.Hour)
+			})
+		}
+	}
+}
+
+// Each step of a load at the store has the values of the first caller's context, also after all callers have
+// left. An interceptor that traces operations needs them.
+func TestStepsOfALoadHaveTheValuesOfTheCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &hanging{process: newShelf().process()}
-		s, err := adaptor.NewAtomic(p).Namespace("ns")
+		var seen []string
+		o := driver.Intercept(newShelf().process(), func(ctx context.Context, c *driver.Call) error {
+			assert.Equal(t, "trace", ctx.Value(contextKey{}), c.Method)
+			seen = append(seen, c.Method)
+			return c.Next(ctx)
+		})
+		s, err := adaptor.NewAtomic(o).Namespace("ns")
 		require.NoError(t, err)
-		begin := time.Now()
-		value, _, err := adaptor.Of[int](s).GetOrLoad(ctx, "k", func(ctx context.Context) (adaptor.Loaded[int], error) {
-			defer p.hangs.Store(true)
+		h := adaptor.Of[int](s)
+		traced := context.WithValue(ctx, contextKey{}, "trace")
+		leaves, cancel := context.WithTimeout(traced, time.Minute)
+		defer cancel()
+		_, _, err = h.GetOrLoad(leaves, "k", slowly(time.Hour, 7))
+		assert.ErrorIs(t, err, context.DeadlineExceeded)
+		synctest.Wait()
+		assert.Equal(t, []string{"Get", "SetNX", "CompareAndDelete"}, seen)
+
+		seen = nil
+		_, _, err = h.GetOrLoad(traced, "k", func(ctx context.Context) (adaptor.Loaded[int], error) {
+			time.Sleep(2 * time.Minute)
 			return adaptor.Loaded[int]{Value: 7}, s.Del(ctx, "k")
 		})
-		require.NoError(t, err)
-		assert.Equal(t, 7, value)
-		assert.Less(t, time.Since(begin), time.Minute)
+		assert.NoError(t, err)
+		assert.Equal(t, []string{"Get", "SetNX", "CompareAndSwap", "Del", "CompareAndSwap", "CompareAndSwap", "Get", "CompareAndDelete"}, seen,
+			"a renewal, a Del, two tries to store the result, a look for another value, and the removal of the placeholder")
 	})
-}
-
-type hanging struct {
-	*process
-	hangs atomic.Bool
-}
-
-func (p *hanging) OpenAtomic([]string) (driver.AtomicStore, error) { return p, nil }
-
-func (p *hanging) Get(ctx context.Context, key string) ([]byte, bool, error) {
-	if p.hangs.Load() {
-		<-ctx.Done()
-		return nil, false, ctx.Err()
-	}
-	return p.process.Get(ctx, key)
 }
 
 // A bounded memory store evicts nothing: a cache in a full store stops caching, and OnUnstored hears
