@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -304,11 +305,14 @@ func (l sweptLoad) run(t *testing.T, n, step int) (steps int) {
 		if l.before.text != "" {
 			p.entries["k"] = l.before.shelved()
 		}
-		var name, met string // the fault, and the method of the step
+		var name, met string    // the fault, and the method of the step
+		var loading atomic.Bool // a loader runs
+		ofRenewal := false      // the fault meets a renewal
 		p.trouble = func(_ context.Context, op string) *fault {
 			steps++
 			if n >= 0 && steps == step+1 {
 				name, met = fmt.Sprint(all[n].name, ", step ", step, ", ", op), op
+				ofRenewal = loading.Load()
 				return all[n]
 			}
 			return nil
@@ -320,7 +324,9 @@ func (l sweptLoad) run(t *testing.T, n, step int) (steps int) {
 			adaptor.OnUnstored(func(_ context.Context, err error) { unstored++ }))
 		load := func(ctx context.Context) (adaptor.Loaded[string], error) {
 			loads++
-			loaded, err := slowly(time.Minute, value)(ctx)
+			loading.Store(true)
+			defer loading.Store(false)
+			loaded, err := slowly(4*time.Minute, value)(ctx) // with two renewals of the placeholder
 			loaded.None = l.none
 			return loaded, err
 		}
@@ -340,7 +346,7 @@ func (l sweptLoad) run(t *testing.T, n, step int) (steps int) {
 			time.Sleep(time.Duration(i) * time.Second)
 			begin := time.Now()
 			got, found, err := h.GetOrLoad(ctx, "k", load)
-			assert.Less(t, time.Since(begin), 2*time.Minute, name)
+			assert.Less(t, time.Since(begin), 5*time.Minute, name)
 			if failed[i] = err != nil; failed[i] {
 				assert.False(t, found, name)
 				assert.ErrorIs(t, err, adaptor.ErrStoreOperationFailed, name)
@@ -370,6 +376,10 @@ func (l sweptLoad) run(t *testing.T, n, step int) (steps int) {
 			assert.True(t, l.before.text != "" || ownEnd, "%s: the placeholder of a load is left", name)
 		case after.text != "":
 			assert.Equal(t, wantText, after.text, name)
+		}
+		if ofRenewal && (n >= 2 || l.callers > 1) {
+			assert.Equal(t, wantText, after.text, "%s: the result is stored after a failed renewal", name)
+			assert.Zero(t, unstored, name)
 		}
 		stayed := met != "Get" && n >= 0 && n < 2 && l.callers > 1
 		if stayed && !settled {
