@@ -358,6 +358,17 @@ func TestAnErrorAfterAWriteIsUnknown(t *testing.T) {
 			"SetMany":          driver.SetMany(ctx, s, []string{"k"}, [][]byte{[]byte("1")}, 0)[0],
 			"DelMany":          driver.DelMany(ctx, s, []string{"k"})[0],
 		}
+		if _, lists := open(t, o, "ns").(driver.Scanner); lists {
+			writes["Persist"] = second(driver.Persist(ctx, s, "k"))
+			writes["Clear"] = driver.Clear(ctx, driver.Plain(o), []string{"ns"}, s, false)
+			writes["ClearTree"] = driver.Clear(ctx, driver.Plain(o), []string{"ns"}, s, true)
+			require.NoError(t, open(t, o, "ns").Set(ctx, "n", []byte("1"), 0))
+			for _, below := range []bool{false, true} {
+				err := driver.Keys(ctx, s, below, func([]string, string) bool { return true })
+				assert.ErrorIs(t, err, errMine)
+				assert.False(t, driver.IsUnknown(err), "a list is a read")
+			}
+		}
 		for name, err := range writes {
 			assert.ErrorIs(t, err, errMine, name)
 			assert.True(t, driver.IsUnknown(err), name)
