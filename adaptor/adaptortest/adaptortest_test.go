@@ -139,6 +139,11 @@ var mutants = map[string]string{
 	"SetMany stores at most 256":                           "Many/in_order",
 	"DelMany leaves the last":                              "Many/odd_keys",
 
+	"values are compared up to 256 bytes":               "Raw/lengths",
+	"Set of 4 KiB keeps a value of the same length":     "Raw/lengths",
+	"Swap of more than 256 bytes returns the new value": "Raw/lengths",
+	"GetMany cuts values at 4 KiB":                      "Raw/lengths",
+
 	"Get trims white space":                   "Raw/begins_with_space",
 	"GetMany trims white space":               "Raw/begins_with_space",
 	"GetDel trims white space":                "Raw/begins_with_space",

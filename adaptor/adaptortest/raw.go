@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/zelt-go/kv/adaptor"
@@ -62,6 +63,70 @@ var rawCases = []testCase{
 			same("GetDel of a key", old, found)
 			deleted, err := s.CompareAndDelete(background, "nx", raw())
 			yes("CompareAndDelete with the stored text", deleted, err)
+		}
+	}},
+	{"Raw/lengths", "a value of any length passes every operation unchanged, also if a value of the same length replaces it", func(c *check) {
+		s := c.driverStore("ns")
+		for _, n := range []int{3, 255, 256, 257, 4095, 4096, 4097, 65535, 65536} {
+			text := func(fill, last string) []byte { return []byte(`"` + strings.Repeat(fill, n-3) + last + `"`) }
+			first, second, nearly := text("a", "a"), text("b", "b"), text("a", "b") // nearly differs from first near its end
+			must := func(done string, err error) { c.must(fmt.Sprintf("%s of %d bytes", done, n), err) }
+			same := func(done string, got []byte, found bool, want []byte) {
+				if !found || !bytes.Equal(got, want) {
+					c.fail(fmt.Sprintf("%s, with %d bytes", done, n), fmt.Sprintf("%s, found: %v", got, found), fmt.Sprintf("%s, found", want))
+				}
+			}
+			holds := func(done string, want []byte) {
+				got, found, err := s.Get(background, "k")
+				must("Get", err)
+				same(done+", then Get", got, found, want)
+			}
+			reports := func(done string, got, want bool, err error) {
+				must(done, err)
+				c.equal(fmt.Sprintf("%s, with %d bytes", done, n), got, want)
+			}
+			raw := bytes.Clone // the backend owns each value
+
+			must("Set", s.Set(background, "k", raw(first), driver.NoTTL))
+			holds("Set", first)
+			must("Set", s.Set(background, "k", raw(second), time.Hour))
+			holds("a second Set", second)
+			old, found, err := driver.Swap(background, s, "k", raw(first), driver.NoTTL)
+			must("Swap", err)
+			same("Swap", old, found, second)
+			holds("Swap", first)
+			done, err := s.CompareAndSwap(background, "k", raw(nearly), raw(second), driver.NoTTL)
+			reports("CompareAndSwap with another old", done, false, err)
+			holds("CompareAndSwap with another old", first)
+			done, err = s.CompareAndSwap(background, "k", raw(first), raw(nearly), driver.KeepTTL)
+			reports("CompareAndSwap", done, true, err)
+			holds("CompareAndSwap", nearly)
+			done, err = s.CompareAndDelete(background, "k", raw(first))
+			reports("CompareAndDelete with another old", done, false, err)
+			done, err = s.SetNX(background, "k", raw(second), driver.NoTTL)
+			reports("SetNX of an existing key", done, false, err)
+			holds("SetNX of an existing key", nearly)
+			value, found, err := driver.GetExpire(background, s, "k", time.Hour)
+			must("GetExpire", err)
+			same("GetExpire", value, found, nearly)
+			holds("GetExpire", nearly)
+			done, err = s.CompareAndDelete(background, "k", raw(nearly))
+			reports("CompareAndDelete", done, true, err)
+			done, err = s.SetNX(background, "k", raw(second), time.Hour)
+			reports("SetNX", done, true, err)
+			holds("SetNX", second)
+			keys := []string{"k", "l"}
+			for _, err := range driver.SetMany(background, s, keys, [][]byte{raw(first), raw(nearly)}, driver.NoTTL) {
+				must("SetMany", err)
+			}
+			got := driver.GetMany(background, s, keys)
+			for i, want := range [][]byte{first, nearly} {
+				must("GetMany", got[i].Err)
+				same(fmt.Sprintf("SetMany, then GetMany, result %d", i), got[i].Value, got[i].Found, want)
+			}
+			value, found, err = driver.GetDel(background, s, "k")
+			must("GetDel", err)
+			same("GetDel", value, found, first)
 		}
 	}},
 	{"Raw/placeholder", `a key whose load found nothing is a missing key to every method that returns a value, and never the value "kv:none"`, func(c *check) {

@@ -27,6 +27,8 @@ func (s toyStore) GetMany(ctx context.Context, keys []string) []driver.Got {
 			g.Value, g.Found = s.entries[s.at(key)].value, true
 		case s.has("GetMany trims white space"):
 			g.Value = bytes.TrimSpace(g.Value)
+		case s.has("GetMany cuts values at 4 KiB"):
+			g.Value = g.Value[:min(len(g.Value), 4<<10)]
 		case s.has("GetMany returns one slice for a key that comes twice") && first[key].Found:
 			g = first[key]
 		}

@@ -60,6 +60,9 @@ func (s toyStore) Swap(_ context.Context, key string, value []byte, ttl time.Dur
 	case s.has("Swap returns the new value") && found:
 		old = bytes.Clone(value)
 	}
+	if s.has("Swap of more than 256 bytes returns the new value") && len(old) == len(value) && len(old) > 256 {
+		old = bytes.Clone(value)
+	}
 	if s.has("Swap compacts the JSON text") {
 		value = compact(value)
 	}
