@@ -413,3 +413,49 @@ func (l sweptLoad) run(t *testing.T, n, step int) (steps int) {
 	})
 	return steps
 }
+
+// Other callers change the key between the read and the write of a handle. The handle reads again, and stores its
+// value with the time to live that the last state of the key requires.
+func TestTypedWritesOfAKeyThatChanges(t *testing.T) {
+	states := []at{{}, {placeholderText, 60}, {oldText, 60}, {}, {oldText, 0}, {` "kv:load ABC"`, 5}, {`"other"`, 10}}
+	for name, write := range map[string]func(h adaptor.Typed[string]) error{
+		"Set": func(h adaptor.Typed[string]) error { return h.Set(ctx, "k", "value", adaptor.WithKeepTTL()) },
+		"SetMany": func(h adaptor.Typed[string]) error {
+			return h.SetMany(ctx, map[string]string{"k": "value"}, adaptor.WithKeepTTL())
+		},
+		"SetNX": func(h adaptor.Typed[string]) error {
+			_, err := h.SetNX(ctx, "k", "value")
+			return err
+		},
+	} {
+		for last := range states {
+			synctest.Test(t, func(t *testing.T) {
+				p := newShelf().process()
+				i := 0
+				change := func() {
+					delete(p.entries, "k")
+					if state := states[i]; state.text != "" {
+						p.entries["k"] = state.shelved()
+					}
+				}
+				change()
+				p.fail = func(op string) error {
+					if op != "Get" && i < last {
+						i++
+						change()
+					}
+					return nil
+				}
+				h := adaptor.Of[string](p.store(t), adaptor.DefaultTTL(2*time.Hour))
+				require.NoError(t, write(h))
+				state := states[i]
+				isValue := state.text != "" && !strings.HasPrefix(state.text, " ")
+				want := kept(state, isValue, "value")
+				if name == "SetNX" {
+					_, want = stored(state, isValue, at{text("value"), 120})
+				}
+				assert.Equal(t, want, p.at("k"), "%s, %d changes", name, i)
+			})
+		}
+	}
+}

@@ -258,6 +258,33 @@ func TestClearByKeys(t *testing.T) {
 	assert.ErrorContains(t, err, "opened no store")
 }
 
+// A backend may keep the path of a store: Clear opens each namespace below with a path of its own, and does not
+// change the path that it receives.
+func TestClearSharesNoPath(t *testing.T) {
+	o := backends["bare"](t)
+	users := append(make([]string, 0, 4), "users") // with spare capacity
+	kept := &keeping{AtomicOpener: o}
+	l := listing{AtomicStore: open(t, o, "users")}
+	for _, name := range []string{"a", "b", "c"} {
+		require.NoError(t, open(t, o, "users", name).Set(ctx, "k", []byte("1"), 0))
+		l.keys = append(l.keys, [2]string{name, "k"})
+	}
+	require.NoError(t, driver.Clear(ctx, driver.Plain(kept), users, l, true))
+	assert.Equal(t, [][]string{{"users", "a"}, {"users", "b"}, {"users", "c"}}, kept.paths)
+	assert.Equal(t, []string{"users", "", "", ""}, users[:4])
+}
+
+// keeping keeps the paths of its stores.
+type keeping struct {
+	driver.AtomicOpener
+	paths [][]string
+}
+
+func (k *keeping) OpenAtomic(path []string) (driver.AtomicStore, error) {
+	k.paths = append(k.paths, path)
+	return k.AtomicOpener.OpenAtomic(path)
+}
+
 // Keys stops before the next key when the context ends, regardless of the backend, and says so.
 func TestKeysEndsWithItsContext(t *testing.T) {
 	for _, o := range []driver.AtomicOpener{listingOpener{}, driver.Intercept(listingOpener{}, next)} {
