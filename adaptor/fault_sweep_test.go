@@ -319,11 +319,11 @@ func (l sweptLoad) run(t *testing.T, n, step int) (steps int) {
 		}
 		settled := l.before.text == oldText || l.before.text == placeholderText
 		value := strings.Repeat("x", sizes[(step+max(n, 0))%len(sizes)])
-		loads, unstored := 0, 0
+		var loads, unstored atomic.Int64
 		h := adaptor.Of[string](p.store(t), adaptor.DefaultTTL(2*time.Hour), adaptor.NoneTTL(time.Hour/2),
-			adaptor.OnUnstored(func(_ context.Context, err error) { unstored++ }))
+			adaptor.OnUnstored(func(context.Context, error) { unstored.Add(1) }))
 		load := func(ctx context.Context) (adaptor.Loaded[string], error) {
-			loads++
+			loads.Add(1)
 			loading.Store(true)
 			defer loading.Store(false)
 			loaded, err := slowly(4*time.Minute, value)(ctx) // with two renewals of the placeholder
@@ -337,64 +337,76 @@ func (l sweptLoad) run(t *testing.T, n, step int) (steps int) {
 		case l.none:
 			wantText = placeholderText
 		}
-		failed := make([]bool, l.callers)
+		type outcome struct {
+			got   string
+			found bool
+			err   error
+			took  time.Duration
+		}
+		outcomes := make([]outcome, l.callers)
 		together(l.callers, func(i int) {
 			ctx := ctx
 			if i == 0 {
 				ctx = first
 			}
 			time.Sleep(time.Duration(i) * time.Second)
-			begin := time.Now()
-			got, found, err := h.GetOrLoad(ctx, "k", load)
-			assert.Less(t, time.Since(begin), 5*time.Minute, name)
-			if failed[i] = err != nil; failed[i] {
-				assert.False(t, found, name)
-				assert.ErrorIs(t, err, adaptor.ErrStoreOperationFailed, name)
-				assert.False(t, adaptor.OutcomeUnknown(err), name)
-				return
-			}
-			assert.Equal(t, wantText != placeholderText, found, name)
-			if found {
-				assert.Equal(t, wantText, text(got), name)
-			}
+			begin, o := time.Now(), &outcomes[i]
+			o.got, o.found, o.err = h.GetOrLoad(ctx, "k", load)
+			o.took = time.Since(begin)
 		})
 		time.Sleep(time.Minute) // for the end of a load that all callers have left
 
-		after := p.at("k")
+		after, begun := p.at("k"), loads.Load()
+		failed := make([]bool, l.callers)
+		for i, o := range outcomes {
+			assert.Less(t, o.took, 5*time.Minute, name)
+			if failed[i] = o.err != nil; failed[i] {
+				assert.False(t, o.found, name)
+				assert.ErrorIs(t, o.err, adaptor.ErrStoreOperationFailed, name)
+				assert.False(t, adaptor.OutcomeUnknown(o.err), name)
+				continue
+			}
+			assert.Equal(t, wantText != placeholderText, o.found, name)
+			if o.found {
+				assert.Equal(t, wantText, text(o.got), name)
+			}
+		}
 		switch {
 		case n < 0:
 			assert.NotContains(t, failed, true)
 			assert.Equal(t, wantText, after.text)
-			assert.Zero(t, unstored)
+			assert.Zero(t, unstored.Load())
 		case settled:
 			assert.Equal(t, wantText, after.text, name)
 			assert.InDelta(t, 60, after.minutes, 2, name)
-			assert.Zero(t, loads, name)
+			assert.Zero(t, begun, name)
 		case strings.HasPrefix(after.text, ` "kv:load`):
 			// A load leaves the placeholder that it shares with a dead process.
-			ownEnd := met == "CompareAndDelete" || met == "CompareAndSwap" && loads > 0
+			ownEnd := met == "CompareAndDelete" || met == "CompareAndSwap" && begun > 0
 			assert.True(t, l.before.text != "" || ownEnd, "%s: the placeholder of a load is left", name)
 		case after.text != "":
 			assert.Equal(t, wantText, after.text, name)
 		}
 		if ofRenewal && (n >= 2 || l.callers > 1) {
 			assert.Equal(t, wantText, after.text, "%s: the result is stored after a failed renewal", name)
-			assert.Zero(t, unstored, name)
+			assert.Zero(t, unstored.Load(), name)
 		}
 		stayed := met != "Get" && n >= 0 && n < 2 && l.callers > 1
 		if stayed && !settled {
 			assert.Equal(t, wantText, after.text, "%s: the result is stored for the callers that stay", name)
-			assert.Equal(t, 1, loads, name)
+			assert.EqualValues(t, 1, begun, name)
 			assert.NotContains(t, failed[1:], true, name)
 		}
 		if left := n >= 0 && n < 2 && l.callers == 1; left && (met == "Get" || met == "SetNX") {
-			assert.Zero(t, loads, "%s: no load begins after all callers have left", name)
+			assert.Zero(t, begun, "%s: no load begins after all callers have left", name)
 		}
-		if loads > 0 && after.text != wantText && !failed[0] {
-			assert.Equal(t, 1, unstored, "%s: a load without a stored result is reported", name)
+		if begun > 0 && after.text != wantText && !failed[0] {
+			assert.EqualValues(t, 1, unstored.Load(), "%s: a load without a stored result is reported", name)
 		}
 
-		p.trouble = nil
+		p.mu.Lock()
+		n = -1 // no further fault
+		p.mu.Unlock()
 		got, found, err := h.GetOrLoad(ctx, "k", load)
 		require.NoError(t, err, name)
 		assert.Equal(t, wantText != placeholderText, found, name)

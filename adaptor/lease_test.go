@@ -121,7 +121,7 @@ func TestFailedRenewalIsTriedAgain(t *testing.T) {
 							assert.Equal(t, 7, value)
 						})
 						assert.EqualValues(t, 1, loads.Load())
-						assert.Equal(t, "7", p.entries["k"].text, "the result is stored")
+						assert.Equal(t, "7", p.at("k").text, "the result is stored")
 						assert.Greater(t, renewals, int(20*time.Minute/leaseTTL), "the renewals continue")
 						assert.Less(t, renewals, 20, "a store in trouble is not flooded")
 					})

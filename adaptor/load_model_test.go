@@ -23,7 +23,7 @@ import (
 // a random time. A write changes the source of the loads first, as [adaptor.Typed.GetOrLoad] requires. An
 // odd version of the source means that there is no value. Values have up to 64 KiB.
 func TestRandomLoads(t *testing.T) {
-	const runs = 300
+	const runs = 200
 	for _, processes := range []int{1, 2, 3} {
 		for _, faults := range []string{"no", "loader", "store", "loader and store"} {
 			t.Run(fmt.Sprint(processes, " processes, faults: ", faults), func(t *testing.T) {

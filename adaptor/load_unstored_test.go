@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -152,14 +154,15 @@ func TestHangingBackendDelaysCallersForALimitedTime(t *testing.T) {
 		for _, hanging := range []string{"Get", "CompareAndSwap", "CompareAndDelete", "every step"} {
 			synctest.Test(t, func(t *testing.T) {
 				p := newShelf().process()
-				hangs, waiting := false, 0
+				var hangs atomic.Bool
+				var waiting atomic.Int64
 				p.trouble = func(_ context.Context, op string) *fault {
-					if !hangs || op != hanging && hanging != "every step" {
+					if !hangs.Load() || op != hanging && hanging != "every step" {
 						return nil
 					}
 					return &fault{"hangs", func(ctx context.Context, _ func()) error {
-						waiting++
-						defer func() { waiting-- }()
+						waiting.Add(1)
+						defer waiting.Add(-1)
 						select {
 						case <-ctx.Done():
 							return driver.Unknown(ctx.Err())
@@ -173,7 +176,7 @@ func TestHangingBackendDelaysCallersForALimitedTime(t *testing.T) {
 				value, found, err := adaptor.Of[int](s).GetOrLoad(ctx, "k", func(ctx context.Context) (adaptor.Loaded[int], error) {
 					time.Sleep(99 * time.Second)
 					loaded, err := load(s)
-					hangs = true
+					hangs.Store(true)
 					time.Sleep(3 * time.Second) // a renewal begins
 					begin = time.Now()
 					return loaded, err
@@ -190,7 +193,7 @@ func TestHangingBackendDelaysCallersForALimitedTime(t *testing.T) {
 					assert.Equal(t, 7, value)
 				}
 				time.Sleep(5 * time.Second)
-				assert.Zero(t, waiting, "%s, %s: a step still waits", name, hanging)
+				assert.Zero(t, waiting.Load(), "%s, %s: a step still waits", name, hanging)
 				time.Sleep(time.Hour)
 			})
 		}
@@ -201,10 +204,19 @@ func TestHangingBackendDelaysCallersForALimitedTime(t *testing.T) {
 // left. An interceptor that traces operations needs them.
 func TestStepsOfALoadHaveTheValuesOfTheCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
 		var seen []string
+		methods := func() []string {
+			mu.Lock()
+			defer mu.Unlock()
+			defer func() { seen = nil }()
+			return seen
+		}
 		o := driver.Intercept(newShelf().process(), func(ctx context.Context, c *driver.Call) error {
 			assert.Equal(t, "trace", ctx.Value(contextKey{}), c.Method)
+			mu.Lock()
 			seen = append(seen, c.Method)
+			mu.Unlock()
 			return c.Next(ctx)
 		})
 		s, err := adaptor.NewAtomic(o).Namespace("ns")
@@ -216,15 +228,14 @@ func TestStepsOfALoadHaveTheValuesOfTheCaller(t *testing.T) {
 		_, _, err = h.GetOrLoad(leaves, "k", slowly(time.Hour, 7))
 		assert.ErrorIs(t, err, context.DeadlineExceeded)
 		synctest.Wait()
-		assert.Equal(t, []string{"Get", "SetNX", "CompareAndDelete"}, seen)
+		assert.Equal(t, []string{"Get", "SetNX", "CompareAndDelete"}, methods())
 
-		seen = nil
 		_, _, err = h.GetOrLoad(traced, "k", func(ctx context.Context) (adaptor.Loaded[int], error) {
 			time.Sleep(2 * time.Minute)
 			return adaptor.Loaded[int]{Value: 7}, s.Del(ctx, "k")
 		})
 		assert.NoError(t, err)
-		assert.Equal(t, []string{"Get", "SetNX", "CompareAndSwap", "Del", "CompareAndSwap", "CompareAndSwap", "Get", "CompareAndDelete"}, seen,
+		assert.Equal(t, []string{"Get", "SetNX", "CompareAndSwap", "Del", "CompareAndSwap", "CompareAndSwap", "Get", "CompareAndDelete"}, methods(),
 			"a renewal, a Del, two tries to store the result, a look for another value, and the removal of the placeholder")
 	})
 }

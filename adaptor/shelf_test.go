@@ -35,8 +35,8 @@ type process struct {
 	*shelf
 	fail  func(op string) error // called before each step; an error replaces the step
 	pause func(op string)       // called before and after each step
-	// trouble, if it is set, returns the fault of each step, or nil for none. The process then honours the
-	// context of each step.
+	// trouble, if it is set, returns the fault of each step, or nil for none. The shelf is locked during the call.
+	// The process honours the context of each step if trouble is set.
 	trouble func(ctx context.Context, op string) *fault
 }
 
@@ -63,7 +63,10 @@ func (p *process) step(ctx context.Context, op, key string, f func(e shelved, fo
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if trouble := p.trouble(ctx, op); trouble != nil {
+	p.mu.Lock()
+	trouble := p.trouble(ctx, op)
+	p.mu.Unlock()
+	if trouble != nil {
 		return trouble.meet(ctx, apply)
 	}
 	apply()
