@@ -319,6 +319,11 @@ func TestPing(t *testing.T) {
 	assert.ErrorIs(t, err, errMine)
 	assert.False(t, adaptor.OutcomeUnknown(err), "a read")
 
+	closed := driver.Reason(errMine, "closed")
+	err = adaptor.Ping(ctx, adaptor.NewAtomic(&backend{openErr: closed}))
+	assert.EqualError(t, err, "kv: Namespace: STORE_OPERATION_FAILED: closed", "the backend opens no store")
+	assert.ErrorIs(t, err, errMine)
+
 	done, cancel := context.WithCancel(ctx)
 	cancel()
 	assert.ErrorIs(t, adaptor.Ping(done, kv), context.Canceled)

@@ -105,21 +105,23 @@ func TestJitterStaysWithinItsFraction(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := openMemory(t, "ns")
 			h := adaptor.Of[int](s, adaptor.DefaultTTL(tt.ttl), adaptor.NoneTTL(tt.ttl), adaptor.Jitter(tt.fraction))
-			low, high := time.Duration(math.MaxInt64), time.Duration(0)
-			for i := range 1000 {
-				require.NoError(t, s.Del(ctx, "k"))
-				_, _, err := h.GetOrLoad(ctx, "k", func(context.Context) (adaptor.Loaded[int], error) {
-					return adaptor.Loaded[int]{None: i%2 == 0}, nil
-				})
-				require.NoError(t, err)
-				ttl, _, err := s.TTL(ctx, "k")
-				require.NoError(t, err)
-				low, high = min(low, ttl), max(high, ttl)
-			}
-			assert.GreaterOrEqual(t, low, tt.least-time.Millisecond)
-			assert.LessOrEqual(t, high, tt.most)
-			if wide := tt.most - tt.least; wide > time.Second {
-				assert.Greater(t, high-low, wide*9/10, "the times to live are spread over the whole range")
+			for name, loaded := range map[string]adaptor.Loaded[int]{
+				"value": {}, "none": {None: true}, "the loader's": {TTL: tt.ttl}, "none, the loader's": {None: true, TTL: tt.ttl},
+			} {
+				low, high := time.Duration(math.MaxInt64), time.Duration(0)
+				for range 500 {
+					require.NoError(t, s.Del(ctx, "k"))
+					_, _, err := h.GetOrLoad(ctx, "k", func(context.Context) (adaptor.Loaded[int], error) { return loaded, nil })
+					require.NoError(t, err)
+					ttl, _, err := s.TTL(ctx, "k")
+					require.NoError(t, err)
+					low, high = min(low, ttl), max(high, ttl)
+				}
+				assert.GreaterOrEqual(t, low, tt.least-time.Millisecond, name)
+				assert.LessOrEqual(t, high, tt.most, name)
+				if wide := tt.most - tt.least; wide > time.Second {
+					assert.Greater(t, high-low, wide*9/10, "%s: the times to live are spread over the whole range", name)
+				}
 			}
 		})
 	}

@@ -312,11 +312,39 @@ func TestPitfallDecorateReturnsAStore(t *testing.T) {
 	assert.ErrorContains(t, quiet(kvmodule.Module, fx.Invoke(func(*adaptor.AtomicKVStore) {})).Err(), "missing type: *adaptor.AtomicKVStore")
 }
 
+// funcAdaptor and mapAdaptor are adaptor types of other kinds than a pointer.
+type (
+	funcAdaptor func(name string) (*adaptor.AtomicKVStore, error)
+	mapAdaptor  map[string]*adaptor.AtomicKVStore
+)
+
+func (f funcAdaptor) Namespace(name string) (*adaptor.AtomicKVStore, error) { return f(name) }
+func (m mapAdaptor) Namespace(name string) (*adaptor.AtomicKVStore, error)  { return m[name], nil }
+
+// An adaptor that is a func or a map replaces the app's adaptor like any other.
+func TestReplaceByAFuncAndAMap(t *testing.T) {
+	fake := newMemory(t)
+	store, err := fake.Namespace("ns")
+	require.NoError(t, err)
+	for name, a := range map[string]adaptor.AtomicKVAdaptor{"func": funcAdaptor(fake.Namespace), "map": mapAdaptor{"ns": store}} {
+		var s services
+		app := fxtest.New(t, kvmodule.Module, kvmodule.ReplaceAdaptor(a), fx.Invoke(func(got services) { s = got }))
+		app.RequireStart()
+		mark(t, s)
+		atomic, plain := marked(t, fake)
+		assert.True(t, atomic && plain, name)
+		require.NoError(t, store.Clear(ctx))
+		app.RequireStop()
+	}
+}
+
 func TestReplaceByNilFails(t *testing.T) {
 	for name, opt := range map[string]fx.Option{
 		"nil":         kvmodule.ReplaceAdaptor(nil),
 		"nil pointer": kvmodule.ReplaceAdaptor((*memory.MemoryKV)(nil)),
 		"nil store":   kvmodule.ReplaceAdaptor((*adaptor.AtomicKVStore)(nil)),
+		"nil func":    kvmodule.ReplaceAdaptor(funcAdaptor(nil)),
+		"nil map":     kvmodule.ReplaceAdaptor(mapAdaptor(nil)),
 	} {
 		assert.ErrorContains(t, quiet(kvmodule.Module, opt).Err(), "ReplaceAdaptor needs an adaptor, got nil", name)
 	}

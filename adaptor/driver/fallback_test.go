@@ -137,6 +137,25 @@ func TestBatchWithAnUnsupportedKeyHasNoFallback(t *testing.T) {
 	}
 }
 
+// A Batch that returns no errors has failed for no key, whether the slice is nil or empty.
+func TestBatchWithoutErrorsHasNoFailedKey(t *testing.T) {
+	for _, errs := range [][]error{nil, {}} {
+		s := batchOf{errs: errs}
+		assert.Empty(t, driver.SetMany(ctx, s, []string{"a", "b"}, make([][]byte, 2), 0))
+		assert.Empty(t, driver.DelMany(ctx, s, []string{"a", "b"}))
+	}
+}
+
+// batchOf is a Batch whose writes return prepared errors.
+type batchOf struct {
+	driver.AtomicStore
+	errs []error
+}
+
+func (b batchOf) GetMany(context.Context, []string) []driver.Got                     { return nil }
+func (b batchOf) SetMany(context.Context, []string, [][]byte, time.Duration) []error { return b.errs }
+func (b batchOf) DelMany(context.Context, []string) []error                          { return b.errs }
+
 // partly is a Batch that does not support one key of each batch. It does nothing.
 type partly struct {
 	driver.AtomicStore
@@ -323,6 +342,10 @@ func TestInnermost(t *testing.T) {
 	assert.Equal(t, any(o), origin)
 	assert.Equal(t, []string{"tenant"}, path)
 
+	origin, path = driver.Innermost(mount{o}, []string{"mounted"})
+	assert.Equal(t, any(o), origin)
+	assert.Empty(t, path, "the path below which all namespaces are")
+
 	loop := &selfWrapper{}
 	origin, _ = driver.Innermost(loop, []string{"a"})
 	assert.Equal(t, any(loop), origin, "a Wrapper that returns itself does not hang")
@@ -345,6 +368,16 @@ func (b below) OpenAtomic(path []string) (driver.AtomicStore, error) {
 
 func (b below) Inner(path []string) (driver.AtomicOpener, []string) {
 	return b.AtomicOpener, slices.Concat(b.path, path)
+}
+
+// mount opens the root of another opener below one name.
+type mount struct{ driver.AtomicOpener }
+
+func (m mount) Inner(path []string) (driver.AtomicOpener, []string) {
+	if len(path) == 1 {
+		return m.AtomicOpener, nil
+	}
+	return m.AtomicOpener, path[1:]
 }
 
 type selfWrapper struct{ driver.AtomicOpener }
