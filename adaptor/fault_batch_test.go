@@ -177,11 +177,11 @@ func TestEachFaultAtEachStepOfAClear(t *testing.T) {
 				}
 				s, err := adaptor.NewAtomic(tree{p}).Namespace("ns")
 				require.NoError(t, err)
-				clear := s.Clear
+				clearAll := s.Clear
 				if below {
-					clear = s.ClearTree
+					clearAll = s.ClearTree
 				}
-				err = clear(ctx)
+				err = clearAll(ctx)
 				left := len(p.entries)
 				switch {
 				case err == nil:
@@ -199,7 +199,7 @@ func TestEachFaultAtEachStepOfAClear(t *testing.T) {
 					assert.Len(t, p.under("ns:", true), 4+len(p.under("ns:", false)), what)
 				}
 				p.trouble = nil
-				require.NoError(t, clear(context.WithoutCancel(ctx)))
+				require.NoError(t, clearAll(context.WithoutCancel(ctx)))
 				assert.Len(t, p.entries, total-cleared, "%s: the second Clear", what)
 			})
 			return steps

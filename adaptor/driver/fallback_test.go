@@ -277,7 +277,7 @@ func TestClearByKeys(t *testing.T) {
 	assert.ErrorContains(t, err, "opened no store")
 }
 
-// A backend may keep the path of a store: Clear opens each namespace below with a path of its own, and does not
+// A backend may keep the path of a store: Clear opens each namespace below with a separate path, and does not
 // change the path that it receives.
 func TestClearSharesNoPath(t *testing.T) {
 	o := backends["bare"](t)
