@@ -255,3 +255,30 @@ func TestClearTreeThroughWrappers(t *testing.T) {
 type opaque struct{ kv adaptor.AtomicKVAdaptor }
 
 func (o opaque) Namespace(name string) (*adaptor.AtomicKVStore, error) { return o.kv.Namespace(name) }
+
+// If the store refuses every key of a Clear, the Clear was surely not applied. If it answers none, the outcome is
+// unknown.
+func TestClearOfAStoreThatFailsForEachKey(t *testing.T) {
+	for _, f := range faults {
+		synctest.Test(t, func(t *testing.T) {
+			p := newShelf().process()
+			for i := range 3 {
+				p.entries[fmt.Sprint("ns:", i)] = shelved{text: "1"}
+			}
+			p.trouble = func(_ context.Context, op string) *fault {
+				if op == "Del" {
+					return f
+				}
+				return nil
+			}
+			s, err := adaptor.NewAtomic(tree{p}).Namespace("ns")
+			require.NoError(t, err)
+			err = s.Clear(ctx)
+			assert.ErrorIs(t, err, adaptor.ErrStoreOperationFailed, f.name)
+			assert.Equal(t, f.name != "refused", adaptor.OutcomeUnknown(err), f.name)
+			if f.name == "refused" {
+				assert.Len(t, p.under("ns:", false), 3)
+			}
+		})
+	}
+}
