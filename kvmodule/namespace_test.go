@@ -89,3 +89,14 @@ func TestInNamespaceFails(t *testing.T) {
 	assert.ErrorContains(t, quiet(kvmodule.Module, broken, kvmodule.InNamespace("a"), fx.Invoke(func(services) {})).Err(),
 		"kvmodule: InNamespace: kv: Namespace: STORE_OPERATION_FAILED: out of order")
 }
+
+// Below a Decorate that returns nil, InNamespace fails the app with an error, and not with a panic.
+func TestInNamespaceOfANilAdaptorFails(t *testing.T) {
+	for name, none := range map[string]adaptor.AtomicKVAdaptor{"nil": nil, "nil store": (*adaptor.AtomicKVStore)(nil), "nil func": funcAdaptor(nil)} {
+		assert.NotPanics(t, func() {
+			err := quiet(kvmodule.Module, fx.Decorate(func() adaptor.AtomicKVAdaptor { return none }),
+				fx.Module("m", kvmodule.InNamespace("m"), fx.Invoke(func(adaptor.AtomicKVAdaptor) {}))).Err()
+			assert.ErrorContains(t, err, "AtomicKVAdaptor in the app is nil", name)
+		}, name)
+	}
+}
