@@ -214,8 +214,9 @@ func (c *check) pass(d time.Duration) {
 	synctest.Wait()
 }
 
-// toDeadline waits for ttl minus the margin.
-func (c *check) toDeadline(ttl time.Duration) { c.pass(ttl - c.before()) }
+// toDeadline waits for one second minus the margin: the time to live of an entry that a case lets
+// expire is one second.
+func (c *check) toDeadline() { c.pass(time.Second - c.before()) }
 
 // overDeadline waits from the margin before the deadline until the margin after it.
 func (c *check) overDeadline() { c.pass(c.before() + c.margin) }

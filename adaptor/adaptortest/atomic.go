@@ -104,7 +104,7 @@ var atomicCases = []testCase{
 			key := fmt.Sprint(i)
 			c.incrTTL(s, key, 1, time.Second, adaptor.WithTTL(time.Second))
 			c.incr(s, "quiet "+key, 1, 1, adaptor.WithTTL(time.Second))
-			c.toDeadline(time.Second)
+			c.toDeadline()
 			if !over {
 				c.incr(s, key, 1, 2)
 				c.incr(s, "quiet "+key, 1, 2, adaptor.WithTTL(time.Minute))
@@ -118,8 +118,8 @@ var atomicCases = []testCase{
 	}},
 	{"Incr/atomic", "every concurrent Incr counts", func(c *check) {
 		s := c.atomicStore("ns")
-		const goroutines, rounds = 8, 50
-		c.concurrently(goroutines, func(int) error {
+		const rounds = 50
+		c.concurrently(func(int) error {
 			for range rounds {
 				for name, add := range increments {
 					if _, err := add(s, name, 1); err != nil {
@@ -155,7 +155,7 @@ var atomicCases = []testCase{
 		for i, over := range []bool{false, true} {
 			key := fmt.Sprint(i)
 			c.set(&s.KVStore, key, "old", adaptor.WithTTL(time.Second))
-			c.toDeadline(time.Second)
+			c.toDeadline()
 			if over {
 				c.overDeadline()
 			}
@@ -164,9 +164,9 @@ var atomicCases = []testCase{
 	}},
 	{"SetNX/atomic", "exactly one of several concurrent SetNX stores its value", func(c *check) {
 		s := c.atomicStore("ns")
-		const goroutines, keys = 8, 50
+		const keys = 50
 		var won atomic.Int64
-		c.concurrently(goroutines, func(g int) error {
+		c.concurrently(func(g int) error {
 			for k := range keys {
 				stored, err := s.SetNX(background, fmt.Sprint(k), g)
 				if err != nil {
@@ -216,7 +216,7 @@ var atomicCases = []testCase{
 		for i, over := range []bool{false, true} {
 			key := fmt.Sprint(i)
 			c.set(&s.KVStore, key, 1, adaptor.WithTTL(time.Second))
-			c.toDeadline(time.Second)
+			c.toDeadline()
 			if over {
 				c.overDeadline()
 			}
@@ -225,9 +225,9 @@ var atomicCases = []testCase{
 	}},
 	{"CompareAndSwap/atomic", "exactly one of several concurrent CompareAndSwap with the same old value swaps", func(c *check) {
 		s := c.atomicStore("ns")
-		const goroutines, rounds = 8, 25
+		const rounds = 25
 		c.set(&s.KVStore, "k", 0)
-		c.concurrently(goroutines, func(int) error {
+		c.concurrently(func(int) error {
 			done := 0
 			for try := 0; done < rounds; try++ {
 				if try == 100*goroutines*rounds {
@@ -266,7 +266,7 @@ var atomicCases = []testCase{
 		for i, over := range []bool{false, true} {
 			key := fmt.Sprint(i)
 			c.set(&s.KVStore, key, 1, adaptor.WithTTL(time.Second))
-			c.toDeadline(time.Second)
+			c.toDeadline()
 			if over {
 				c.overDeadline()
 			}
@@ -366,11 +366,14 @@ func (c *check) remove(s *adaptor.AtomicKVStore, key string, old any, want bool)
 	c.equal(fmt.Sprintf("CompareAndDelete %q %v: deleted", key, old), deleted, want)
 }
 
-// concurrently runs f in n goroutines, and waits for them.
-func (c *check) concurrently(n int, f func(g int) error) {
-	errs := make([]error, n)
+// goroutines is the number of goroutines that a case runs concurrently.
+const goroutines = 8
+
+// concurrently runs f in as many goroutines, and waits for them.
+func (c *check) concurrently(f func(g int) error) {
+	errs := make([]error, goroutines)
 	var wg sync.WaitGroup
-	for g := range n {
+	for g := range goroutines {
 		wg.Go(func() { errs[g] = f(g) })
 	}
 	wg.Wait()

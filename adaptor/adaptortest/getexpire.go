@@ -14,13 +14,13 @@ import (
 var getExpireCases = []testCase{
 	{"GetExpire/sets_the_deadline", "GetExpire returns the value and sets the deadline to now + ttl; it creates nothing", func(c *check) {
 		s := c.atomicStore("ns")
-		c.getExpire(s, "k", time.Hour, absent)
+		c.getExpire(s, time.Hour, absent)
 		c.holds("GetExpire of a missing key", &s.KVStore, "k", absent)
 		for _, text := range []string{`"session"`, `null`, `-7`, `""`, `{"a":[1.50]}`, `"long` + fmt.Sprintf("%0300d", 0) + `"`} {
 			c.set(&s.KVStore, "k", json.RawMessage(text))
 			c.set(&s.KVStore, "other", 1)
 			for _, ttl := range []time.Duration{time.Hour, time.Minute, 2 * time.Hour} { // first, shorter, longer
-				c.getExpire(s, "k", ttl, text)
+				c.getExpire(s, ttl, text)
 				c.ttlIs("GetExpire", &s.KVStore, "k", ttl)
 			}
 			c.holds("three GetExpire", &s.KVStore, "k", text)
@@ -31,10 +31,10 @@ var getExpireCases = []testCase{
 		s := c.atomicStore("ns")
 		c.set(&s.KVStore, "k", 1, adaptor.WithTTL(time.Second))
 		for range 3 {
-			c.toDeadline(time.Second)
-			c.getExpire(s, "k", time.Second, "1")
+			c.toDeadline()
+			c.getExpire(s, time.Second, "1")
 		}
-		c.toDeadline(time.Second)
+		c.toDeadline()
 		c.holds("GetExpire, just before its deadline", &s.KVStore, "k", "1")
 		c.overDeadline()
 		c.holds("GetExpire, at its deadline", &s.KVStore, "k", absent)
@@ -42,9 +42,9 @@ var getExpireCases = []testCase{
 	{"GetExpire/after_the_deadline", "an expired entry is missing for GetExpire", func(c *check) {
 		s := c.atomicStore("ns")
 		c.set(&s.KVStore, "k", 1, adaptor.WithTTL(time.Second))
-		c.toDeadline(time.Second)
+		c.toDeadline()
 		c.overDeadline()
-		c.getExpire(s, "k", time.Hour, absent)
+		c.getExpire(s, time.Hour, absent)
 		c.holds("GetExpire of an expired entry", &s.KVStore, "k", absent)
 	}},
 	{"GetExpire/placeholder", "a placeholder of GetOrLoad is a missing key for GetExpire, and keeps its deadline", func(c *check) {
@@ -55,7 +55,7 @@ var getExpireCases = []testCase{
 		})
 		c.must("GetOrLoad", err)
 		c.equal("GetOrLoad that finds none: found", found, false)
-		c.getExpire(s, "k", time.Hour, absent)
+		c.getExpire(s, time.Hour, absent)
 		c.ttlIs("GetOrLoad that finds none, GetExpire", &s.KVStore, "k", time.Minute)
 		found, err = h.Expire(background, "k", time.Hour)
 		c.must("Expire of a handle", err)
@@ -64,8 +64,8 @@ var getExpireCases = []testCase{
 	}},
 	{"GetExpire/atomic", "GetExpire loses no write of another caller, and brings no deleted key back", func(c *check) {
 		s := c.atomicStore("ns")
-		const goroutines, rounds = 8, 50
-		c.concurrently(goroutines, func(g int) error {
+		const rounds = 50
+		c.concurrently(func(g int) error {
 			for i := range rounds {
 				var err error
 				if g%2 == 0 {
@@ -126,7 +126,7 @@ var getExpireCases = []testCase{
 	}},
 }
 
-func (c *check) getExpire(s *adaptor.AtomicKVStore, key string, ttl time.Duration, want string) {
-	text, found, err := s.GetExpire(background, key, ttl)
-	c.taken(fmt.Sprintf("GetExpire %q, %v", key, ttl), text, found, err, want)
+func (c *check) getExpire(s *adaptor.AtomicKVStore, ttl time.Duration, want string) {
+	text, found, err := s.GetExpire(background, "k", ttl)
+	c.taken(fmt.Sprintf("GetExpire %v", ttl), text, found, err, want)
 }

@@ -61,7 +61,7 @@ var limitCases = []testCase{
 		c.limit(s, "k", l, take(1))
 		c.limit(s, "k", l, driver.LimitCall{Need: 1})
 		c.ttlIs("a refused Limit 1 s later", s.front, "k", time.Second)
-		c.toDeadline(time.Second)
+		c.toDeadline()
 		c.overDeadline()
 		c.holds("after the deadline", s.front, "k", absent)
 		c.decides(s, "k", l, driver.LimitCall{Need: 1}, driver.Limited{Allowed: true, Remaining: 1})
@@ -89,7 +89,7 @@ var limitCases = []testCase{
 	{"Limit/atomic", "concurrent calls take exactly the burst", bothWays(func(c *check, s limitStore) {
 		l := c.limits(driver.LimitRate{Events: 50, Per: 1000 * time.Hour, Burst: 50}, driver.LimitRate{Events: 90, Per: 1000 * time.Hour, Burst: 90})
 		var taken atomic.Int64
-		c.concurrently(8, func(int) error {
+		c.concurrently(func(int) error {
 			for range 20 {
 				res, err := driver.Limit(background, s.store, "k", l, take(1))
 				if err != nil {

@@ -71,7 +71,7 @@ var manyCases = []testCase{
 		c.setMany(s, two[1:])
 		c.ttlIs("SetMany without a TTL", s, "b", 0)
 		c.setMany(s, two, adaptor.WithTTL(time.Second))
-		c.toDeadline(time.Second)
+		c.toDeadline()
 		c.hasMany("just before the deadline", s, []string{"a", "b"}, []string{`"another"`, `"2"`})
 		c.overDeadline()
 		c.hasMany("at the deadline", s, []string{"a", "b"}, []string{absent, absent})

@@ -26,7 +26,7 @@ var persistCases = []testCase{
 		for i, over := range []bool{false, true} {
 			key := fmt.Sprint(i)
 			c.set(s, key, 1, adaptor.WithTTL(time.Second))
-			c.toDeadline(time.Second)
+			c.toDeadline()
 			if over {
 				c.overDeadline()
 			}

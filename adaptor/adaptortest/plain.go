@@ -173,7 +173,7 @@ var plainCases = []testCase{
 			s := c.store("ns", r.name)
 			for _, over := range []bool{false, true} {
 				c.set(s, "k", 1, adaptor.WithTTL(ttl))
-				c.toDeadline(ttl)
+				c.toDeadline()
 				when := "just before the deadline"
 				if over {
 					c.overDeadline()

@@ -33,7 +33,7 @@ var takeCases = []testCase{
 		for i, over := range []bool{false, true} {
 			key, want := fmt.Sprint(i), "1"
 			c.set(&s.KVStore, key, 1, adaptor.WithTTL(time.Second))
-			c.toDeadline(time.Second)
+			c.toDeadline()
 			if over {
 				c.overDeadline()
 				want = absent
@@ -43,12 +43,12 @@ var takeCases = []testCase{
 	}},
 	{"GetDel/atomic", "exactly one of several concurrent GetDel of one entry finds it", func(c *check) {
 		s := c.atomicStore("ns")
-		const goroutines, keys = 8, 50
+		const keys = 50
 		for k := range keys {
 			c.set(&s.KVStore, fmt.Sprint(k), k)
 		}
 		var took atomic.Int64
-		c.concurrently(goroutines, func(int) error {
+		c.concurrently(func(int) error {
 			for k := range keys {
 				text, found, err := s.GetDel(background, fmt.Sprint(k))
 				if err != nil {
@@ -93,7 +93,7 @@ var takeCases = []testCase{
 		for i, over := range []bool{false, true} {
 			key, want := fmt.Sprint(i), "1"
 			c.set(&s.KVStore, key, 1, adaptor.WithTTL(time.Second))
-			c.toDeadline(time.Second)
+			c.toDeadline()
 			if over {
 				c.overDeadline()
 				want = absent
@@ -103,10 +103,10 @@ var takeCases = []testCase{
 	}},
 	{"Swap/atomic", "concurrent Swap form a chain: each stored value is returned exactly once, except the last one", func(c *check) {
 		s := c.atomicStore("ns")
-		const goroutines, rounds = 8, 50
+		const rounds = 50
 		var out [goroutines*rounds + 1]atomic.Int64
 		c.set(&s.KVStore, "k", 0)
-		c.concurrently(goroutines, func(g int) error {
+		c.concurrently(func(g int) error {
 			for i := range rounds {
 				old, _, err := adaptor.Swap[int](background, s, "k", 1+g*rounds+i)
 				if err != nil {
