@@ -16,22 +16,24 @@ func (s *store) Clear(ctx context.Context, below bool) error {
 	began := false
 	for i := range s.kv.shards {
 		sh := &s.kv.shards[i]
-		for from := uint64(0); from <= maxHash; {
-			if err := ctx.Err(); err != nil {
-				if began {
-					err = driver.Unknown(err)
+		for r := range sh.hashRanges(clearBuckets) {
+			for from := r.first; from < r.end; {
+				if err := ctx.Err(); err != nil {
+					if began {
+						err = driver.Unknown(err)
+					}
+					return err
 				}
-				return err
+				sh.mu.Lock()
+				from = sh.eachInRange(hashRange{from, r.end}, clearBuckets, func(hash uint32, pos position) {
+					if r := sh.log.at(pos.ref()); s.includes(r, below) {
+						sh.remove(hash, r, pos)
+						began = true
+					}
+				})
+				sh.compact(2, minGarbage)
+				sh.mu.Unlock()
 			}
-			sh.mu.Lock()
-			from = sh.eachInRange(uint32(from), clearBuckets, func(hash uint32, pos position) {
-				if r := sh.log.at(pos.ref()); s.includes(r, below) {
-					sh.remove(hash, r, pos)
-					began = true
-				}
-			})
-			sh.compact(2, minGarbage)
-			sh.mu.Unlock()
 		}
 		for more := true; more; { // give the memory back
 			sh.mu.Lock()
