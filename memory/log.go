@@ -244,8 +244,12 @@ func (l *log) markDead(at ref) {
 		return
 	}
 	l.addGarbage(s, l.at(at))
-	if s.live == 0 && (number != l.current || s.length > max(maxEmptySegment, l.sharedBytes/2)) {
+	if s.live == 0 && number != l.current {
 		l.removeSegment(number)
+	}
+	// The current segment may have become empty before. It is then too long for the rest of the log.
+	if c := l.current; c != 0 && l.segments[c].live == 0 && l.segments[c].length > max(maxEmptySegment, l.sharedBytes/2) {
+		l.removeSegment(c)
 	}
 }
 
