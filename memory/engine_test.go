@@ -20,8 +20,12 @@ import (
 // the memory. A refused write changes nothing. An accepted write stores every byte.
 func TestEngine(t *testing.T) {
 	t.Parallel()
+	runs := 8
+	if testing.Short() {
+		runs = 2
+	}
 	for _, config := range []Config{{}, {MaxBytes: 64 << 10}, {MaxBytes: 1 << 20}, {MaxBytes: 5 << 20}} {
-		for range 8 {
+		for range runs {
 			seed := rand.Uint64()
 			name := fmt.Sprintf("MaxBytes=%d,seed=%d", config.MaxBytes, seed)
 			t.Run(name, func(t *testing.T) {
