@@ -30,7 +30,7 @@ func whileLocked(s *store, read func()) bool {
 	ok := true
 	select {
 	case <-returned:
-	case <-time.After(20 * time.Second):
+	case <-time.After(10 * time.Second):
 		ok = false
 	}
 	for i := range s.kv.shards {
@@ -53,14 +53,14 @@ func TestReadsTakeNoLock(t *testing.T) {
 		}
 		for _, sealed := range []bool{false, true} {
 			for key, text := range texts {
-				assert.True(t, whileLocked(s, func() {
+				require.True(t, whileLocked(s, func() {
 					found, _ := s.Has(ctx, key)
 					assert.True(t, found)
 				}), "Has(%q) waits for the lock", key)
 				if !sealed && key != "number" && key != "large" {
 					continue
 				}
-				assert.True(t, whileLocked(s, func() {
+				require.True(t, whileLocked(s, func() {
 					got, _, _ := s.Get(ctx, key)
 					assert.Equal(t, text, string(got))
 				}), "Get(%q) waits for the lock", key)
@@ -72,12 +72,12 @@ func TestReadsTakeNoLock(t *testing.T) {
 				}
 			}
 		}
-		assert.True(t, whileLocked(s, func() {
+		require.True(t, whileLocked(s, func() {
 			for _, got := range s.GetMany(ctx, []string{"number", "short", "long", "large", "none", long}) {
 				assert.NoError(t, got.Err)
 			}
 		}), "GetMany waits for the lock")
-		assert.True(t, whileLocked(s, func() {
+		require.True(t, whileLocked(s, func() {
 			_, found, _ := s.Get(ctx, "none")
 			assert.False(t, found)
 			found, _ = s.Has(ctx, "none")
