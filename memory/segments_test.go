@@ -126,8 +126,14 @@ func TestSegmentNumbersAreLimited(t *testing.T) {
 		require.Less(t, n, 10_000)
 	}
 	assert.Positive(t, n, "there is room in the shared segment")
-	require.ErrorIs(t, s.Set(ctx, "more", textOf(0, 20), driver.NoTTL), ErrFull)
+	held = s.kv.Stats().Bytes
+	for range 10 {
+		require.ErrorIs(t, s.Set(ctx, "more", textOf(0, 20), driver.NoTTL), ErrFull)
+		require.Equal(t, held, s.kv.Stats().Bytes, "a refused write reserves nothing")
+	}
 	assert.Equal(t, 4+n, s.kv.Stats().Entries)
+	require.NoError(t, s.Set(ctx, "large0", textOf(1, 4990), driver.NoTTL))
+	held = s.kv.Stats().Bytes
 	for range 20 {
 		require.NoError(t, s.Set(ctx, "large0", textOf(1, 4990), driver.NoTTL), "a replacement of a large text")
 		require.NoError(t, s.Set(ctx, "small0", textOf(1, 20), driver.NoTTL), "a replacement in place")
@@ -136,6 +142,7 @@ func TestSegmentNumbersAreLimited(t *testing.T) {
 		_, _, err = s.Get(ctx, "small0")
 		require.NoError(t, err)
 		require.NoError(t, s.Set(ctx, "small0", textOf(2, 20), driver.NoTTL), "a replacement of a sealed text rewrites the segment")
+		require.Equal(t, held, s.kv.Stats().Bytes, "a replacement takes no more memory")
 	}
 	require.NoError(t, s.Del(ctx, "large1"))
 	require.NoError(t, s.Set(ctx, "another", large, driver.NoTTL), "the number of a removed segment is free")

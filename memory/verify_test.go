@@ -14,6 +14,8 @@ func verify(t testing.TB, m *MemoryKV) {
 	held := 0
 	for i := range m.shards {
 		s := &m.shards[i]
+		require.True(t, s.mu.TryLock(), "an operation has left a shard locked")
+		s.mu.Unlock()
 		v := s.view.Load()
 		held += len(v.buckets) * bucketSize
 
