@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -311,4 +312,61 @@ func TestGroupsAreIndependent(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 2, n)
 	})
+}
+
+// The group forgets a call before its callers wake up. Otherwise, a caller that was woken could join the ended
+// call again, and get an old result.
+func TestCallIsForgottenBeforeItsCallersWakeUp(t *testing.T) {
+	var g Group[string, int]
+	returning := make(chan struct{})
+	call := join(t, &g, t.Context(), "k", func(context.Context, *Call[string, int]) (int, error) {
+		<-returning
+		return 1, nil
+	})
+	g.mu.Lock() // the group cannot forget the call
+	close(returning)
+	woken := false
+	for end := time.Now().Add(50 * time.Millisecond); !woken && time.Now().Before(end); runtime.Gosched() {
+		select {
+		case <-call.done:
+			woken = true
+		default:
+		}
+	}
+	assert.Same(t, call, g.calls["k"])
+	g.mu.Unlock()
+	assert.False(t, woken, "a caller is woken while the call can be joined")
+	assert.True(t, call.Wait(t.Context()))
+	assert.Nil(t, g.calls)
+}
+
+// A function, or a function of a call that it has started, must not start another call of its key, even if the
+// admission would replace the running call or look again.
+func TestFunctionCannotReplaceItsOwnCall(t *testing.T) {
+	for _, admission := range []Admission{Enter, LookAgain, Replace} {
+		for depth := range 3 {
+			synctest.Test(t, func(t *testing.T) {
+				var g Group[int, int]
+				var f func(key int) func(ctx context.Context, _ *Call[int, int]) (int, error)
+				f = func(key int) func(ctx context.Context, _ *Call[int, int]) (int, error) {
+					return func(ctx context.Context, _ *Call[int, int]) (int, error) {
+						if key < depth {
+							c := join(t, &g, ctx, key+1, f(key+1))
+							require.True(t, c.Wait(ctx))
+							_, _, err := c.Result()
+							return 0, err
+						}
+						_, err := g.Join(ctx, 0, func(*Call[int, int], string) Admission { return admission }, nil)
+						return 0, err
+					}
+				}
+				c := join(t, &g, t.Context(), 0, f(0))
+				require.True(t, c.Wait(t.Context()))
+				_, _, err := c.Result()
+				require.ErrorIs(t, err, ErrSelfWait)
+				synctest.Wait()
+				require.Nil(t, g.calls)
+			})
+		}
+	}
 }
