@@ -33,7 +33,7 @@ func TestBatchDoesNotReviveAnEntryThatExpiresDuringALargeWrite(t *testing.T) {
 		keys := sameShard(s, 13)
 		sh, _ := s.locate(keys[0])
 		require.NoError(t, s.Set(ctx, keys[0], []byte(`"old"`), time.Hour)) // so that the batch reads the clock early
-		for _, key := range keys[2:] { // the large write removes four expired entries, the newest first
+		for _, key := range keys[2:] {                                      // the large write removes four expired entries, the newest first
 			require.NoError(t, s.Set(ctx, key, []byte(`"old"`), 100*time.Millisecond))
 		}
 		held := make(chan bool)

@@ -159,20 +159,28 @@ func TestWheelExaminesFewEntriesThatExpireWithinTheTick(t *testing.T) {
 		ctx := context.Background()
 		s := openStore(t, Config{MaxBytes: 2<<20 - 1})
 		wheel := s.kv.shards[0].wheel
-		time.Sleep(time.Duration(1<<tickBits - s.kv.now()%(1<<tickBits))) // to the begin of a tick
-		for i := range 2000 {
-			require.NoError(t, s.Set(ctx, fmt.Sprint(i), []byte("1"), time.Second+500*time.Microsecond))
+		const tick = 1 << tickBits
+		start := s.kv.now()/tick*tick + 1000*tick // all entries expire in the tick that begins here
+		set := func(key string, deadline int64) {
+			require.NoError(t, s.Set(ctx, key, []byte("1"), time.Duration(deadline-s.kv.now())))
 		}
-		require.NoError(t, s.Set(ctx, "first", []byte("1"), time.Second)) // the first in its bucket, and the last that expires
 		for i := range 2000 {
-			require.NoError(t, s.Set(ctx, fmt.Sprint("more", i), []byte("1"), time.Second+500*time.Microsecond))
+			set(fmt.Sprint(i), start+tick-1)
 		}
-		time.Sleep(time.Second)
+		set("first", start+tick/2)
+		for i := range 2000 {
+			set(fmt.Sprint("more", i), start+tick-1)
+		}
+		time.Sleep(time.Duration(start + tick/4 - s.kv.now()))
 		c := s.kv.clock()
-		wheel.expire(&c, 1<<30, func(*record, ref) {}) // to the bucket of level 0
+		wheel.expire(&c, 1<<30, func(*record, ref) { t.Error("an entry has expired early") }) // moves all to one bucket
+		time.Sleep(tick / 2)
+		c = s.kv.clock()
 		removed := 0
 		wheel.expire(&c, writeBatch, func(*record, ref) { removed++ })
 		assert.Zero(t, removed, "the expired entry is behind more than 64 others")
+		wheel.expire(&c, 1000, func(*record, ref) { removed++ })
+		assert.Equal(t, 1, removed)
 	})
 }
 

@@ -37,7 +37,10 @@ func TestRemovedEntriesBetweenLiveEntriesTakeNoMemory(t *testing.T) {
 		// Del and DelMany leave garbage of up to a half of the log. Clear and sweeps leave an eighth.
 		most := map[string]float64{"DelMany": 2.1, "Del": 2.1, "GetDel": 2.1}
 		for _, n := range []int{10, 300, 5000} {
-			for _, config := range []Config{{}, {MaxBytes: 1 << 30}} {
+			for _, config := range []Config{{}, {MaxBytes: 8 << 20}} { // 64 shards, 8 shards
+				if config.MaxBytes > 0 && n == 5000 {
+					continue // more than fits
+				}
 				fill := func(both bool) *store {
 					s := openStore(t, config)
 					o, err := opener{s.kv}.OpenAtomic([]string{"other"})

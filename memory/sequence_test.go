@@ -1,8 +1,10 @@
 package memory_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,22 +31,73 @@ func sequence(t *testing.T, open func() adaptor.AtomicKVAdaptor, ops []model.Ope
 		stores, expected := openModelStores(t, kv), expectedEntries{}
 		for i, o := range ops {
 			time.Sleep(o.Pause)
-			var got, want []model.Result
 			if o.Kind < model.Kinds {
-				want = append(want, expected.apply(entryID{o.Store, o.Key}, o))
-				got = append(got, o.Do(ctx, stores[o.Store], modelKeys[o.Key]))
-			} else {
-				var paths []adaptor.KeyPath
-				paths, want = expected.applyMany(o)
-				got = o.DoMany(ctx, stores[o.Store], paths)
+				want := expected.apply(entryID{o.Store, o.Key}, o)
+				if got := o.Do(ctx, stores[o.Store], modelKeys[o.Key]); got != want {
+					difference = describe(i, o, got, want)
+					return
+				}
+				continue
 			}
-			if !slices.Equal(got, want) {
-				difference = fmt.Sprintf("operation %d, %v\ngot      %+v\nexpected %+v", i, o, got, want)
-				return
+			ids, paths := included(o)
+			results := o.DoMany(contextOf(o), stores[o.Store], paths)
+			for n, got := range results {
+				each := o.At(n)
+				if got.Code == adaptor.CodeStoreOperationFailed && o.Ends > 0 {
+					if !got.Unknown { // surely not applied
+						continue
+					}
+					// The operation was applied to this key, or was not: the store decides.
+					now := model.Operation{Kind: model.Get}.Do(ctx, stores[ids[n].store], modelKeys[ids[n].key])
+					if kept := (model.Operation{Kind: model.Get}); now == expected.apply(ids[n], kept) {
+						continue
+					}
+					expected.apply(ids[n], each)
+					if want := expected.apply(ids[n], model.Operation{Kind: model.Get}); now != want {
+						difference = describe(i, each, now, want)
+						return
+					}
+					continue
+				}
+				if want := expected.apply(ids[n], each); got != want {
+					difference = describe(i, each, got, want)
+					return
+				}
 			}
 		}
 	})
 	return difference
+}
+
+// contextOf returns the context of an operation on many keys: it ends when the operation has looked at it
+// o.Ends times.
+func contextOf(o model.Operation) context.Context {
+	if o.Ends == 0 {
+		return ctx
+	}
+	return &endsAfter{ctx, o.Ends}
+}
+
+type endsAfter struct {
+	context.Context
+	left int
+}
+
+func (c *endsAfter) Err() error {
+	if c.left--; c.left < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+func describe(i int, o model.Operation, got, want model.Result) string {
+	brief := func(r model.Result) model.Result {
+		if n := len(r.Text); n > 80 {
+			r.Text = fmt.Sprintf("%s… (%d bytes)", r.Text[:40], n)
+		}
+		return r
+	}
+	return fmt.Sprintf("operation %d, %v\ngot      %+v\nexpected %+v", i, o, brief(got), brief(want))
 }
 
 // openModelStores opens the store of each path in modelPaths.
@@ -96,20 +149,19 @@ func (entries expectedEntries) apply(id entryID, o model.Operation) model.Result
 	return want
 }
 
-// applyMany applies o to each entry that it includes. It returns the paths of these entries, and the
-// expected results.
-func (entries expectedEntries) applyMany(o model.Operation) (paths []adaptor.KeyPath, want []model.Result) {
+// included returns the entries that o includes, and their paths.
+func included(o model.Operation) (ids []entryID, paths []adaptor.KeyPath) {
 	for store, path := range modelPaths {
 		below, is := under(modelPaths[o.Store], path)
 		if !is || len(below) > 0 && !o.Below() {
 			continue
 		}
 		for key, name := range modelKeys {
-			want = append(want, entries.apply(entryID{store, key}, o.At(key)))
+			ids = append(ids, entryID{store, key})
 			paths = append(paths, adaptor.KeyPath{Path: below, Key: name})
 		}
 	}
-	return paths, want
+	return ids, paths
 }
 
 // under returns the rest of path after root, and reports whether path begins with root.
@@ -141,6 +193,7 @@ func TestSequences(t *testing.T) {
 			By:    rapid.SampledFrom(modelBy).Draw(r, "by"),
 			TTL:   rapid.SampledFrom(modelTTLs).Draw(r, "ttl"),
 			Pause: rapid.SampledFrom(modelPauses).Draw(r, "pause"),
+			Ends:  rapid.SampledFrom(modelEnds).Draw(r, "ends"),
 		}.WithValidTTL()
 	})
 	rapid.Check(t, func(r *rapid.T) {
@@ -167,6 +220,7 @@ func FuzzSequence(f *testing.F) {
 				By:    modelBy[int(data[2]>>4)%len(modelBy)],
 				TTL:   modelTTLs[int(data[3])%len(modelTTLs)],
 				Pause: modelPauses[int(data[3]>>4)%len(modelPauses)],
+				Ends:  modelEnds[int(data[1]&15)/len(modelKeys)],
 			}.WithValidTTL())
 		}
 		if difference := sequence(t, openMemory, ops); difference != "" {
@@ -179,8 +233,13 @@ func FuzzSequence(f *testing.F) {
 var (
 	modelKeys   = []string{"k", "", "b:k"}
 	modelPaths  = [][]string{{"a"}, {"a", "b"}, {"ab"}}
-	modelValues = []string{`1`, `2`, `"1"`, `null`, `9223372036854775807`, `{"a":1}`, `5.0`}
+	modelValues = []string{`1`, `2`, `"1"`, `null`, `9223372036854775807`, `{"a":1}`, `5.0`,
+		modelText("a", 256), modelText("b", 257), modelText("c", 257), modelText("d", 4<<10-30), modelText("e", 4<<10-30), modelText("f", 4<<10), modelText("g", 64<<10)}
 	modelBy     = []int64{1, -1, 5, 0, 9223372036854775807, -9223372036854775808}
 	modelTTLs   = []time.Duration{0, driver.KeepTTL, time.Millisecond, 2 * time.Millisecond, 10 * time.Millisecond, time.Hour}
 	modelPauses = []time.Duration{0, 0, 0, 1, time.Millisecond - 1, time.Millisecond, time.Millisecond + 1, 10 * time.Millisecond, time.Second}
+	modelEnds   = []int{0, 0, 1, 3, 40, 65} // in a Clear of 64 shards, 65 is in the last shard
 )
+
+// modelText returns a JSON text of n bytes.
+func modelText(letter string, n int) string { return `"` + strings.Repeat(letter, n-2) + `"` }

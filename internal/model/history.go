@@ -18,6 +18,7 @@ type Load struct {
 	Goroutines int
 	Operations int // per goroutine
 	TTLs       []time.Duration
+	Values     []string // JSON texts; nil means few short ones
 	Seed       uint64
 
 	// Slack is how much earlier or later an entry may expire than by the clock of this process. A
@@ -40,7 +41,10 @@ var Mixed = []time.Duration{0, 0, -1, time.Millisecond, time.Millisecond, 2 * ti
 // [Linearizable]. The history does not contain failed calls that were surely not applied. failed is
 // the number of failed calls; unknown is the number of failed calls that may have been applied.
 func (l Load) Record(store *adaptor.AtomicKVStore) (history []porcupine.Operation, failed, unknown int) {
-	values := []string{`1`, `2`, `3`, `"x"`}
+	values := l.Values
+	if values == nil {
+		values = []string{`1`, `2`, `3`, `"x"`}
+	}
 	pause := l.Pause
 	if pause == nil {
 		pause = func(r *rand.Rand) {

@@ -50,11 +50,12 @@ type Operation struct {
 	By         int64         // Incr, IncrTTL
 	TTL        time.Duration // of a write, in whole milliseconds; 0: none; -1: keep the TTL
 	Pause      time.Duration // time before the call, if time is fake
+	Ends       int           // an operation on many keys: how often it may look at its context before the context ends; 0: it does not end
 }
 
 func (o Operation) String() string {
-	return fmt.Sprintf("after %v %s(store %d, key %d, value %s, old %s, by %d, ttl %v)",
-		o.Pause, kindNames[o.Kind], o.Store, o.Key, o.Value, o.Old, o.By, o.TTL)
+	return fmt.Sprintf("after %v %s(store %d, key %d, value %.40s, %d bytes, old %.40s, %d bytes, by %d, ttl %v, context ends %d)",
+		o.Pause, kindNames[o.Kind], o.Store, o.Key, o.Value, len(o.Value), o.Old, len(o.Old), o.By, o.TTL, o.Ends)
 }
 
 // A Result contains the results of a call.
