@@ -34,8 +34,9 @@ func TestRemovedEntriesBetweenLiveEntriesTakeNoMemory(t *testing.T) {
 			"Del":           func(s *store) { each(t, keys, func(key string) error { return s.Del(ctx, key) }) },
 			"a short Clear": func(s *store) { _ = s.Clear(endingAfter(1000), false); require.NoError(t, s.Clear(ctx, false)) },
 		}
-		// Del and DelMany leave garbage of up to a half of the log. Clear and sweeps leave an eighth.
-		most := map[string]float64{"DelMany": 2.1, "Del": 2.1, "GetDel": 2.1}
+		// Del and DelMany leave garbage of up to a half of the log. Clear and sweeps leave an eighth. In addition, the last
+		// segment of a shard may have room for a quarter of its log.
+		most := map[string]float64{"DelMany": 2.6, "Del": 2.6, "GetDel": 2.6}
 		for _, n := range []int{10, 300, 5000} {
 			for _, config := range []Config{{}, {MaxBytes: 8 << 20}} { // 64 shards, 8 shards
 				if config.MaxBytes > 0 && n == 5000 {
@@ -62,7 +63,7 @@ func TestRemovedEntriesBetweenLiveEntriesTakeNoMemory(t *testing.T) {
 					verify(t, s.kv)
 					stats := s.kv.Stats()
 					require.Equal(t, alone.Entries, stats.Entries, name)
-					limit := 1.25
+					limit := 1.5
 					if most[name] > 0 {
 						limit = most[name]
 					}
