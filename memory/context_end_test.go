@@ -111,7 +111,7 @@ func TestBatchThatEndsEarlyTellsTheOutcomeOfEachKey(t *testing.T) {
 	background := context.Background()
 	for name, config := range map[string]Config{"64 shards": {}, "one shard": {MaxBytes: 2<<20 - 1}} {
 		t.Run(name, func(t *testing.T) {
-			const entries = 300
+			const entries = 200
 			keys, before, after := make([]string, entries), make([][]byte, entries), make([][]byte, entries)
 			for i := range keys {
 				keys[i], before[i], after[i] = fmt.Sprint(i), textOf(0, 10), textOf(1, 10)
@@ -119,10 +119,11 @@ func TestBatchThatEndsEarlyTellsTheOutcomeOfEachKey(t *testing.T) {
 					before[i], after[i] = textOf(0, 5000), textOf(1, 5001)
 				}
 			}
-			for n, ended := 0, false; !ended; n++ {
+			for n, ended := 0, false; !ended; {
 				s := openStore(t, config)
+				n += 1 + len(s.kv.shards)/10
 				require.Nil(t, s.SetMany(background, keys, clone(before), driver.NoTTL))
-				errs := s.SetMany(endingAfter(n), keys, clone(after), driver.NoTTL)
+				errs := s.SetMany(endingAfter(n-1), keys, clone(after), driver.NoTTL)
 				ended = errs == nil
 				for i, got := range s.GetMany(background, keys) {
 					want := after[i]
@@ -133,7 +134,7 @@ func TestBatchThatEndsEarlyTellsTheOutcomeOfEachKey(t *testing.T) {
 					}
 					require.Equal(t, string(want), string(got.Value), "SetMany, key %d, the context ends at step %d", i, n)
 				}
-				errs = s.DelMany(endingAfter(n), keys)
+				errs = s.DelMany(endingAfter(n-1), keys)
 				for i, got := range s.GetMany(background, keys) {
 					require.Equal(t, errs != nil && errs[i] != nil, got.Found, "DelMany, key %d, the context ends at step %d", i, n)
 				}

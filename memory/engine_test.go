@@ -3,6 +3,7 @@ package memory
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -31,7 +32,7 @@ func TestEngine(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					e := newEngineTest(t, config, rand.New(rand.NewPCG(seed, 0)))
-					for i := range 6000 {
+					for i := range 4000 {
 						e.step()
 						if i%500 == 0 {
 							verify(t, e.kv)
@@ -52,8 +53,9 @@ type engineTest struct {
 	kv      *MemoryKV
 	stores  []driver.AtomicStore
 	want    map[engineKey]engineEntry
-	keys    int // the number of keys in each store
-	longest int // of the texts, in bytes
+	keys    int   // the number of keys in each store
+	longest int   // of the texts, in bytes
+	borders []int // lengths of texts
 	refused int
 }
 
@@ -78,6 +80,7 @@ func newEngineTest(t *testing.T, config Config, r *rand.Rand) *engineTest {
 		require.NoError(t, err)
 		e.stores = append(e.stores, s)
 	}
+	e.borders = borderLengths(len("a:key:100"))
 	e.keys = 20 + r.IntN(400)
 	e.longest = []int{100, 2000, 10_000, 100_000}[r.IntN(4)]
 	return e
@@ -94,7 +97,7 @@ func (e *engineTest) step() {
 	if !e.want[id].live() {
 		delete(e.want, id)
 	}
-	switch e.random.IntN(13) {
+	switch e.random.IntN(18) {
 	case 0, 1, 2, 3:
 		e.set(id)
 	case 4:
@@ -110,6 +113,16 @@ func (e *engineTest) step() {
 		e.expire(id)
 	case 9:
 		e.passTime()
+	case 10:
+		e.take(id)
+	case 11:
+		e.swap(id)
+	case 12:
+		e.compareAndDelete(id)
+	case 13:
+		e.persist(id)
+	case 14:
+		e.many(id.store)
 	default:
 		for range e.random.IntN(4) { // a text that is read twice is sealed
 			e.get(id)
@@ -179,6 +192,159 @@ func (e *engineTest) expire(id engineKey) {
 	}
 }
 
+func (e *engineTest) take(id engineKey) {
+	want, exists := e.want[id]
+	text, found, err := e.stores[id.store].(driver.Taker).GetDel(e.ctx, id.key)
+	require.NoError(e, err)
+	require.Equal(e, exists, found)
+	require.True(e, bytes.Equal(want.text, text))
+	delete(e.want, id)
+}
+
+func (e *engineTest) swap(id engineKey) {
+	want, exists := e.want[id]
+	text, ttl := e.text(), e.ttl()
+	if exists && e.random.IntN(2) == 0 { // a text of the same length is overwritten in place
+		text = bytes.Repeat([]byte{'A' + byte(e.random.IntN(26))}, len(want.text))
+	}
+	old, found, err := e.stores[id.store].(driver.Taker).Swap(e.ctx, id.key, bytes.Clone(text), ttl)
+	if err == nil {
+		require.Equal(e, exists, found)
+		require.True(e, bytes.Equal(want.text, old))
+	}
+	e.written(id, text, ttl, err)
+}
+
+func (e *engineTest) compareAndDelete(id engineKey) {
+	want, exists := e.want[id]
+	old := bytes.Clone(want.text)
+	equal := e.random.IntN(2) == 0
+	if !equal {
+		old = append(old, 'x')
+	}
+	deleted, err := e.stores[id.store].CompareAndDelete(e.ctx, id.key, old)
+	require.NoError(e, err)
+	require.Equal(e, exists && equal, deleted)
+	if deleted {
+		delete(e.want, id)
+	}
+}
+
+func (e *engineTest) persist(id engineKey) {
+	want, exists := e.want[id]
+	found, err := e.stores[id.store].(driver.Persister).Persist(e.ctx, id.key)
+	require.NoError(e, err)
+	require.Equal(e, exists, found)
+	if exists {
+		e.written(id, want.text, driver.NoTTL, nil)
+	}
+}
+
+// many does one operation on many keys of a store. The context may end during the operation.
+func (e *engineTest) many(store int) {
+	for id, entry := range e.want {
+		if !entry.live() {
+			delete(e.want, id)
+		}
+	}
+	ctx := endingAfter(1 << 30)
+	if e.random.IntN(2) == 0 {
+		ctx.left = e.random.IntN(2 + e.random.IntN(300))
+	}
+	switch n := e.random.IntN(40); {
+	case n == 0:
+		e.clear(ctx, store)
+	case n < 10:
+		e.list(ctx, store)
+	default:
+		e.batch(ctx, store)
+	}
+}
+
+func (e *engineTest) batch(ctx *endingContext, store int) {
+	ids := make([]engineKey, 1+e.random.IntN(40))
+	keys, texts, values := make([]string, len(ids)), make([][]byte, len(ids)), make([][]byte, len(ids))
+	for i := range ids {
+		ids[i] = engineKey{store, fmt.Sprint("key:", e.random.IntN(e.keys))}
+		keys[i], texts[i] = ids[i].key, e.text()
+		values[i] = bytes.Clone(texts[i])
+	}
+	s := e.stores[store].(driver.Batch)
+	ended := func(errs []error, i int) bool { return errs != nil && errors.Is(errs[i], context.Canceled) }
+	switch e.random.IntN(4) {
+	case 0:
+		errs := s.DelMany(ctx, keys)
+		for i, id := range ids {
+			if !ended(errs, i) {
+				delete(e.want, id)
+			}
+		}
+	case 1:
+		for i, got := range s.GetMany(ctx, keys) {
+			if got.Err != nil {
+				require.ErrorIs(e, got.Err, context.Canceled)
+				continue
+			}
+			want, exists := e.want[ids[i]]
+			require.Equal(e, exists, got.Found)
+			require.True(e, bytes.Equal(want.text, got.Value))
+		}
+	default:
+		ttl := e.ttl()
+		errs := s.SetMany(ctx, keys, values, ttl)
+		for i, id := range ids {
+			switch {
+			case ended(errs, i):
+			case errs == nil:
+				e.written(id, texts[i], ttl, nil)
+			default:
+				e.written(id, texts[i], ttl, errs[i])
+			}
+		}
+	}
+}
+
+func (e *engineTest) list(ctx *endingContext, store int) {
+	listed := map[string]bool{}
+	err := e.stores[store].(driver.Scanner).Keys(ctx, false, func(path []string, key string) bool {
+		require.Empty(e, path)
+		require.False(e, listed[key])
+		listed[key] = true
+		_, exists := e.want[engineKey{store, key}]
+		require.True(e, exists)
+		return true
+	})
+	if err != nil {
+		require.ErrorIs(e, err, context.Canceled)
+		return
+	}
+	for id := range e.want {
+		require.True(e, id.store != store || listed[id.key])
+	}
+}
+
+func (e *engineTest) clear(ctx *endingContext, store int) {
+	err := e.stores[store].(driver.Clearer).Clear(ctx, false)
+	removed := 0
+	for id := range e.want {
+		if id.store != store {
+			continue
+		}
+		found, hasErr := e.stores[store].Has(e.ctx, id.key)
+		require.NoError(e, hasErr)
+		if !found {
+			removed++
+			delete(e.want, id)
+		}
+		require.False(e, found && err == nil)
+	}
+	if err != nil {
+		require.ErrorIs(e, err, context.Canceled)
+		require.False(e, removed > 0 && !driver.IsUnknown(err), "%d entries were removed", removed)
+	}
+	verify(e, e.kv)
+}
+
 // passTime sometimes sleeps, and sometimes sweeps.
 func (e *engineTest) passTime() {
 	if e.random.IntN(4) == 0 {
@@ -238,7 +404,17 @@ func (e *engineTest) finish() {
 }
 
 func (e *engineTest) text() []byte {
-	switch e.random.IntN(4) {
+	switch e.random.IntN(6) {
+	case 4:
+		if e.longest > 2000 {
+			return bytes.Repeat([]byte{'a' + byte(e.random.IntN(26))}, e.borders[e.random.IntN(len(e.borders))])
+		}
+	case 5: // a record that fills the current segment of a shard, or nearly
+		log := &e.kv.shards[e.random.IntN(len(e.kv.shards))].log
+		if log.current != 0 {
+			n := log.segments[log.current].room() - textOffset(len("a:key:100")) + wordSize*(e.random.IntN(3)-1)
+			return bytes.Repeat([]byte{'a' + byte(e.random.IntN(26))}, max(0, n))
+		}
 	case 0:
 		return fmt.Append(nil, e.random.Int64N(1<<e.random.IntN(62)))
 	case 1:
