@@ -5,7 +5,7 @@ GO      ?= go
 MODULES := . adaptor/redis adaptor/redis/internal/bench examples internal/bench internal/tools
 BIN     := $(CURDIR)/bin
 
-.PHONY: test before after cc servers browser format vet lint tidy pristine race narrow cross tour rehearse soak verify fuzz bench bench-redis load microbench clean
+.PHONY: test before after cc servers browser format vet lint tidy pristine race narrow cross tour rehearse soak verify fuzz bench bench-redis load microbench mutants clean
 
 test: before cc servers browser format vet lint tidy pristine race narrow cross tour rehearse after
 
@@ -161,6 +161,20 @@ load: servers
 
 microbench:
 	$(GO) test ./internal/codec ./memory -run '^$$' -bench . -benchmem -count 6
+
+# Changes the code of each package in many places, one at a time, and runs the package's fast tests: see
+# internal/mutant/SURVIVORS.md. It takes hours, about ten seconds per change of memory. MUTANTS names fewer packages, and
+# GREMLINS has more flags, such as -E '^wheel' to leave a file out.
+MUTANTS  ?= memory adaptor kvmodule internal/flight
+GREMLINS ?=
+mutants:
+	cd internal/tools && GOWORK=off $(GO) build -o $(BIN)/gremlins github.com/go-gremlins/gremlins/cmd/gremlins
+	@set -e; for package in $(MUTANTS); do \
+	  echo "mutants of $$package"; \
+	  GOWORK=off GOFLAGS='-short -skip=FindBugs|DoNotDecide|Mutants|TestChurn|TestHostile' \
+	    $(BIN)/gremlins unleash ./$$package --workers 1 --timeout-coefficient 3 -E '^(redis|adaptortest|driver)/' \
+	    --invert-logical --invert-loopctrl --invert-assignments --remove-self-assignments $(GREMLINS); \
+	done
 
 clean:
 	rm -rf $(BIN)
