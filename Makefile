@@ -167,9 +167,10 @@ microbench:
 # GREMLINS has more flags, such as -E '^wheel' to leave a file out.
 MUTANTS  ?= memory adaptor kvmodule internal/flight
 GREMLINS ?=
+# A changed loop can allocate without end, so the address space is limited to 16 GiB.
 mutants:
 	cd internal/tools && GOWORK=off $(GO) build -o $(BIN)/gremlins github.com/go-gremlins/gremlins/cmd/gremlins
-	@set -e; for package in $(MUTANTS); do \
+	@set -e; ulimit -v 16777216; for package in $(MUTANTS); do \
 	  echo "mutants of $$package"; \
 	  GOWORK=off GOFLAGS='-short -skip=FindBugs|DoNotDecide|Mutants|TestChurn|TestHostile' \
 	    $(BIN)/gremlins unleash ./$$package --workers 1 --timeout-coefficient 3 -E '^(redis|adaptortest|driver)/' \
