@@ -86,7 +86,7 @@ pristine:
 	done
 
 race:
-	CGO_ENABLED=1 $(GO) test -race -timeout 10m work
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m work
 
 # On 32 bits, where there is no race detector; without the planted bugs.
 narrow:
@@ -129,7 +129,7 @@ verify: servers
 	$(GO) test ./adaptor/redis -timeout 60m -v -run '^TestGetManyIsFaster$$' -ratio 20
 	$(GO) test ./adaptor/redis -timeout 60m -run '^TestHistories$$' -histories 100
 	$(GO) test ./adaptor/redis -timeout 60m -v -run '^TestKill$$' -kills 20
-	$(GO) test ./adaptor/redis -timeout 60m -v -run '^(TestFailover|TestCutOff)'
+	$(GO) test ./adaptor/redis -timeout 60m -v -failovers -run '^(TestFailover|TestCutOff)'
 	$(GO) test ./adaptor/redis -timeout 60m -run '^TestLimit.*EqualsTheExactModel$$' -limit.histories 1000
 	$(GO) test ./adaptor/redis -timeout 60m -v -run '^TestLimitOfTwoProcesses$$' -limit.for 60s
 	$(GO) test ./adaptor/redis -timeout 60m -v -run '^TestLimitLeavesNothing$$' -limit.clients 10000000

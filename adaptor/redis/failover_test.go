@@ -3,6 +3,7 @@ package redis_test
 import (
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -160,6 +161,16 @@ const (
 	clusterOutage  = 7000
 )
 
+var allFailovers = flag.Bool("failovers", false, "run also the long failovers: the restarts of all servers, and Sentinel's promotion by hand")
+
+// skipUnlessAll skips a failover that only make verify runs. They take a minute together, and lead to the same two
+// events for the client as the others: a primary that is gone, and a new primary.
+func skipUnlessAll(t *testing.T) {
+	if !*allFailovers {
+		t.Skip("only with -failovers, as in make verify")
+	}
+}
+
 // A primaryFault makes a primary fail and later ends the fault.
 type primaryFault struct {
 	name       string
@@ -219,6 +230,7 @@ func TestFailoverOfSentinel(t *testing.T) {
 	testPrimaryFault(t, store, sentinelOutage, isKilled, w.Primary, w.WaitUntilWhole)
 	testPrimaryFault(t, store, sentinelOutage, hangs, w.Primary, w.WaitUntilWhole)
 	t.Run("a replica is promoted by hand", func(t *testing.T) {
+		skipUnlessAll(t)
 		w.WaitUntilAgreed()
 		// The Sentinels ask the replica once per second. It must report its promotion within
 		// failover-timeout.
@@ -239,6 +251,7 @@ func TestFailoverOfSentinel(t *testing.T) {
 		c.end(t, sentinelOutage)
 	})
 	t.Run("all servers are restarted, one after the other", func(t *testing.T) {
+		skipUnlessAll(t)
 		c := startCounterLoad(t, store, short)
 		for _, s := range w.Servers {
 			c.waitForAcks(t, 500)
@@ -285,6 +298,7 @@ func TestFailoverOfCluster(t *testing.T) {
 		assert.Zero(t, c.end(t, clusterOutage), "CLUSTER FAILOVER loses nothing")
 	})
 	t.Run("all nodes are restarted, one after the other", func(t *testing.T) {
+		skipUnlessAll(t)
 		c := startCounterLoad(t, store, short)
 		for _, s := range cluster.Nodes {
 			c.waitForAcks(t, 500)
